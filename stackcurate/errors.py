@@ -1,0 +1,61 @@
+"""The exceptions of stackcurate.
+
+    StackcurateError
+    ├── ConfigError      a config file, an override or an argument is wrong
+    ├── SchemaError      a table lacks columns, has wrong types or another version
+    ├── SourceError      an input as a whole cannot be read
+    ├── WorkspaceError   a run, a lock or the storage below is in the way
+    ├── ReleaseError     a release is incomplete, damaged or does not verify
+    └── MissingDependencyError  something that must be installed is missing
+
+A message says what was expected, what was found and what to do. One bad row never raises: it gets a
+null, a reason code in its ``error`` column, and its place in the funnel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class StackcurateError(Exception):
+    """The root: catch this to catch all that stackcurate raises on purpose."""
+
+
+class ConfigError(StackcurateError):
+    """A config file, an override or an argument is wrong."""
+
+    @classmethod
+    def unknown(cls, kind: str, name: str, known: Iterable[str], where: str) -> ConfigError:
+        """Name the nearest known word beside the unknown one."""
+        words = sorted(known)
+        near = get_close_matches(name, words, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(words)}"
+        return cls(f"{where}: unknown {kind} {name!r}; {hint}")
+
+
+class SchemaError(StackcurateError):
+    """A table lacks columns, has wrong types or another version."""
+
+    @classmethod
+    def missing(cls, who: str, wanted: Iterable[str], found: Iterable[str]) -> SchemaError:
+        """Say which columns were expected and which are there."""
+        present = list(found)
+        absent = [name for name in wanted if name not in present]
+        return cls(f"{who} reads {absent}, which the table lacks; it has {present}")
+
+
+class SourceError(StackcurateError):
+    """An input as a whole cannot be read."""
+
+
+class WorkspaceError(StackcurateError):
+    """A run, a lock or the storage below is in the way."""
+
+
+class ReleaseError(StackcurateError):
+    """A release is incomplete, damaged or does not verify."""
+
+
+class MissingDependencyError(StackcurateError):
+    """Something that must be installed is missing; the message holds the command that mends it."""
