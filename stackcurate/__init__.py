@@ -1,0 +1,1 @@
+"""stackcurate: build, check and maintain code datasets of the kind of The Stack."""

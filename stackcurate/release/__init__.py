@@ -1,0 +1,1 @@
+"""Publish: policy, election, export and what travels with a release."""

@@ -1,0 +1,1 @@
+"""Sources read the outside world: folders, archives and git repositories."""

@@ -1,0 +1,1 @@
+"""The Spark code: DataFrame -> DataFrame. `PIPELINE` lists the stages in order."""
