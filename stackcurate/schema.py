@@ -43,72 +43,64 @@ class Table:
         return pa.schema([field for field in self.columns if field.name not in self.key])
 
 
+def table(name: str, doc: str, *columns: pa.Field, key: int = 1) -> Table:
+    """Make a table whose first columns are its key."""
+    return Table(name=name, key=tuple(c.name for c in columns[:key]), columns=pa.schema(columns), doc=doc)
+
+
 _STRING, _INT, _FLOAT, _BOOL = pa.string(), pa.int64(), pa.float32(), pa.bool_()
 _TIME = pa.timestamp("us", tz="UTC")
 
 _REPO_ID = column("repo_id", _STRING, "host and identity of the repository, such as `pypi/six`")
 _FILE_ID = column("file_id", _STRING, "SHA-1 of repository, revision and path: one occurrence of a blob")
 _BLOB_ID = column("blob_id", _STRING, "git SHA-1 of the source bytes")
+_INPUT_ID = column("input_id", _STRING, "digest of the input's name and state, from which the row was read")
 _ERROR = column("error", _STRING, "reason code; null where all went well")
 
-REPOS = Table(
-    name="repos",
-    key=("repo_id",),
-    doc="Repositories and packages, one row each.",
-    columns=pa.schema(
-        [
-            _REPO_ID,
-            column("host", _STRING, "where it lives: `git`, `pypi`, `npm`, `local`, ..."),
-            column("owner", _STRING, "account or organisation; the first author where the host has no owners"),
-            column("name", _STRING, "name below the owner"),
-            column("owner_type", _STRING, "`user` or `organization`"),
-            column("fork_of", _STRING, "repo_id of what this was forked from"),
-            column("stars", _INT, "stargazers at the time of the record"),
-            column("forks", _INT, "forks at the time of the record"),
-            column("default_branch", _STRING, "branch that HEAD names"),
-            column(
-                "revision", _STRING, "commit id; for an archive SHA-256 of its bytes, for a folder SHA-1 of its listing"
-            ),
-            column("version", _STRING, "version that the package declares"),
-            column("created_at", _TIME, "first commit or upload that is known"),
-            column("pushed_at", _TIME, "last commit or newest member"),
-            column("host_license", _STRING, "what the host or the package's metadata claims; a hint, never proof"),
-            column("source_kind", _STRING, "`git`, `sdist`, `wheel`, `npm`, `tar`, `zip` or `directory`"),
-            column("source", _STRING, "path of the input, relative to the folder that was given"),
-            _ERROR,
-        ]
-    ),
+REPOS = table(
+    "repos",
+    "Repositories and packages, one row for each revision.",
+    _REPO_ID,
+    column("revision", _STRING, "commit id; for an archive SHA-256 of its bytes, for a folder SHA-1 of its listing"),
+    column("host", _STRING, "where it lives: `git`, `pypi`, `npm`, `local`, ..."),
+    column("owner", _STRING, "account or organisation; the first author where the host has no owners"),
+    column("name", _STRING, "name below the owner"),
+    column("owner_type", _STRING, "`user` or `organization`"),
+    column("fork_of", _STRING, "repo_id of what this was forked from"),
+    column("stars", _INT, "stargazers at the time of the record"),
+    column("forks", _INT, "forks at the time of the record"),
+    column("default_branch", _STRING, "branch that HEAD names"),
+    column("version", _STRING, "version that the package declares"),
+    column("created_at", _TIME, "first commit or upload that is known"),
+    column("pushed_at", _TIME, "last commit or newest member"),
+    column("host_license", _STRING, "what the host or the package's metadata claims; a hint, never proof"),
+    column("source_kind", _STRING, "`git`, `sdist`, `wheel`, `npm`, `tar`, `zip` or `directory`"),
+    column("source", _STRING, "name of the input below the folder that was given"),
+    _INPUT_ID,
+    _ERROR,
+    key=2,
 )
 
-FILES = Table(
-    name="files",
-    key=("file_id",),
-    doc="Occurrences of files, one row each, readable or not.",
-    columns=pa.schema(
-        [
-            _FILE_ID,
-            _REPO_ID,
-            column("revision", _STRING, "as in `repos`"),
-            column("path", _STRING, "path in the repository; bytes that are no UTF-8 written as `\\xNN`"),
-            column("blob_id", _STRING, "git SHA-1 of the bytes; null where they were not read"),
-            column("size", _INT, "size of the content", "bytes"),
-            column("mode", pa.int32(), "Unix mode as git keeps it"),
-            _ERROR,
-        ]
-    ),
+FILES = table(
+    "files",
+    "Occurrences of files, one row each, readable or not.",
+    _FILE_ID,
+    _REPO_ID,
+    column("revision", _STRING, "as in `repos`"),
+    column("path", _STRING, "path in the repository; bytes that are no UTF-8 written as `\\xNN`"),
+    column("blob_id", _STRING, "git SHA-1 of the bytes; null where they were not read"),
+    column("size", _INT, "size of the content", "bytes"),
+    column("mode", pa.int32(), "Unix mode as git keeps it"),
+    _INPUT_ID,
+    _ERROR,
 )
 
-BLOBS = Table(
-    name="blobs",
-    key=("blob_id",),
-    doc="Contents, in packs sorted by blob_id.",
-    columns=pa.schema(
-        [
-            _BLOB_ID,
-            column("size", _INT, "length of the content", "bytes"),
-            column("content", pa.binary(), "the bytes as they were found"),
-        ]
-    ),
+BLOBS = table(
+    "blobs",
+    "Contents, in packs sorted by blob_id.",
+    _BLOB_ID,
+    column("size", _INT, "length of the content", "bytes"),
+    column("content", pa.binary(), "the bytes as they were found"),
 )
 
 DETECTION = pa.struct(
@@ -124,126 +116,93 @@ DETECTION = pa.struct(
     ]
 )
 
-LICENSE_DETECTIONS = Table(
-    name="license_detections",
-    key=("blob_id", "scanned_as"),
-    doc="What ScanCode found in a blob, read as a file of one kind.",
-    columns=pa.schema(
-        [
-            _BLOB_ID,
-            column("scanned_as", _STRING, "file name or extension that ScanCode's answer depends on"),
-            column("status", _STRING, "`complete`, `deadline`, `error`, `skipped_size` or `binary`"),
-            column("detections", pa.list_(DETECTION), "matches in order of their lines"),
-            column("declared", _STRING, "licence statement of a package manifest, as written"),
-            column("unmatched", _STRING, "restrictive words left over in a licence file, for review"),
-            column("holders", pa.list_(_STRING), "copyright holders that ScanCode found in a legal text or a header"),
-            _ERROR,
-        ]
-    ),
+LICENSE_DETECTIONS = table(
+    "license_detections",
+    "What ScanCode found in a blob, read as a file of one kind.",
+    _BLOB_ID,
+    column("scanned_as", _STRING, "file name or extension that ScanCode's answer depends on"),
+    column("status", _STRING, "`complete`, `deadline`, `error`, `skipped_size` or `binary`"),
+    column("detections", pa.list_(DETECTION), "matches in order of their lines"),
+    column("declared", _STRING, "licence statement of a package manifest, as written"),
+    column("unmatched", _STRING, "restrictive words left over in a licence file, for review"),
+    column("holders", pa.list_(_STRING), "copyright holders that ScanCode found in a legal text or a header"),
+    _ERROR,
+    key=2,
 )
 
-LICENSES = Table(
-    name="licenses",
-    key=("file_id",),
-    doc="The licence of each occurrence and the evidence for it.",
-    columns=pa.schema(
-        [
-            _FILE_ID,
-            column("license", _STRING, "SPDX expression; null where none applies"),
-            column(
-                "license_source",
-                _STRING,
-                "`header`, `reuse`, `directory`, `manifest`, `root`, `readme`, `label` or null",
-            ),
-            column(
-                "license_reason",
-                _STRING,
-                "reason code: `resolved`, `no_license`, `explicit_denial`, `needs_review`, ...",
-            ),
-            column("license_path", _STRING, "file that holds the evidence"),
-            column("license_blob_id", _STRING, "blob that holds the evidence"),
-            column("license_lines", _STRING, "lines of the evidence, such as `1-21`"),
-            column("license_rule", _STRING, "ScanCode rule that matched"),
-            _ERROR,
-        ]
+LICENSES = table(
+    "licenses",
+    "The licence of each occurrence and the evidence for it.",
+    _FILE_ID,
+    column("license", _STRING, "SPDX expression; null where none applies"),
+    column(
+        "license_source",
+        _STRING,
+        "`header`, `reuse`, `directory`, `manifest`, `root`, `readme`, `label` or null",
     ),
+    column(
+        "license_reason",
+        _STRING,
+        "reason code: `resolved`, `no_license`, `explicit_denial`, `needs_review`, ...",
+    ),
+    column("license_path", _STRING, "file that holds the evidence"),
+    column("license_blob_id", _STRING, "blob that holds the evidence"),
+    column("license_lines", _STRING, "lines of the evidence, such as `1-21`"),
+    column("license_rule", _STRING, "ScanCode rule that matched"),
+    _ERROR,
 )
 
-LANGUAGE = Table(
-    name="language",
-    key=("file_id",),
-    doc="Language of each occurrence, as Linguist spells it.",
-    columns=pa.schema(
-        [
-            _FILE_ID,
-            column("language", _STRING, "Linguist's name; null where it is open"),
-            column("language_type", _STRING, "`programming`, `markup`, `data` or `prose`"),
-            column("strategy", _STRING, "what decided: `modeline`, `filename`, `shebang`, `extension`, `heuristics`"),
-            column("vendored", _BOOL, "the path is that of third-party code"),
-            column("generated", _BOOL, "path or content is that of generated code"),
-            column("documentation", _BOOL, "the path is that of documentation"),
-            _ERROR,
-        ]
-    ),
+LANGUAGE = table(
+    "language",
+    "Language of each occurrence, as Linguist spells it.",
+    _FILE_ID,
+    column("language", _STRING, "Linguist's name; null where it is open"),
+    column("language_type", _STRING, "`programming`, `markup`, `data` or `prose`"),
+    column("strategy", _STRING, "what decided: `modeline`, `filename`, `shebang`, `extension`, `heuristics`"),
+    column("vendored", _BOOL, "the path is that of third-party code"),
+    column("generated", _BOOL, "path or content is that of generated code"),
+    column("documentation", _BOOL, "the path is that of documentation"),
+    _ERROR,
 )
 
-QUALITY = Table(
-    name="quality",
-    key=("blob_id",),
-    doc="Encoding and measures of the text of each blob.",
-    columns=pa.schema(
-        [
-            _BLOB_ID,
-            column("encoding", _STRING, "`utf-8`, `utf-8-sig`, `utf-16`, `utf-32`, `latin-1`; null for binary content"),
-            column("lines", _INT, "number of lines"),
-            column("line_length_max", _INT, "longest line", "characters"),
-            column("line_length_mean", _FLOAT, "mean length of a line", "characters"),
-            column("alphanumeric_fraction", _FLOAT, "share of letters and digits", "1"),
-            column("alphabetic_fraction", _FLOAT, "share of letters", "1"),
-            column("encoded_fraction", _FLOAT, "share of the text that is base64, hex or escaped bytes", "1"),
-            _ERROR,
-        ]
-    ),
+QUALITY = table(
+    "quality",
+    "Encoding and measures of the text of each blob.",
+    _BLOB_ID,
+    column("encoding", _STRING, "`utf-8`, `utf-8-sig`, `utf-16`, `utf-32`, `latin-1`; null for binary content"),
+    column("lines", _INT, "number of lines"),
+    column("line_length_max", _INT, "longest line", "characters"),
+    column("line_length_mean", _FLOAT, "mean length of a line", "characters"),
+    column("alphanumeric_fraction", _FLOAT, "share of letters and digits", "1"),
+    column("alphabetic_fraction", _FLOAT, "share of letters", "1"),
+    column("encoded_fraction", _FLOAT, "share of the text that is base64, hex or escaped bytes", "1"),
+    _ERROR,
 )
 
-NEAR_DUP_BANDS = Table(
-    name="near_dup_bands",
-    key=("blob_id",),
-    doc="The banded sketch of each blob: the index that later snapshots join.",
-    columns=pa.schema(
-        [
-            _BLOB_ID,
-            column("shingles", _INT, "number of distinct shingles, estimated by the repeat filter's upper bound"),
-            column("bands", pa.list_(pa.int64()), "one key per band; null where the text is too short to sketch"),
-            _ERROR,
-        ]
-    ),
+NEAR_DUP_BANDS = table(
+    "near_dup_bands",
+    "The banded sketch of each blob: the index that later snapshots join.",
+    _BLOB_ID,
+    column("shingles", _INT, "number of distinct shingles, estimated by the repeat filter's upper bound"),
+    column("bands", pa.list_(pa.int64()), "one key per band; null where the text is too short to sketch"),
+    _ERROR,
 )
 
-NEAR_DUP_EDGES = Table(
-    name="near_dup_edges",
-    key=("left_blob_id", "right_blob_id"),
-    doc="Verified pairs of similar blobs, smaller id on the left.",
-    columns=pa.schema(
-        [
-            column("left_blob_id", _STRING, "the smaller blob_id"),
-            column("right_blob_id", _STRING, "the larger blob_id"),
-            column("similarity", _FLOAT, "exact Jaccard similarity of the shingle sets", "1"),
-        ]
-    ),
+NEAR_DUP_EDGES = table(
+    "near_dup_edges",
+    "Verified pairs of similar blobs, smaller id on the left.",
+    column("left_blob_id", _STRING, "the smaller blob_id"),
+    column("right_blob_id", _STRING, "the larger blob_id"),
+    column("similarity", _FLOAT, "exact Jaccard similarity of the shingle sets", "1"),
+    key=2,
 )
 
-NEAR_DUPS = Table(
-    name="near_dups",
-    key=("blob_id",),
-    doc="The cluster of each blob: connected components of the verified edges.",
-    columns=pa.schema(
-        [
-            _BLOB_ID,
-            column("cluster_id", _STRING, "smallest blob_id of the cluster; its own id where nothing is similar"),
-            _ERROR,
-        ]
-    ),
+NEAR_DUPS = table(
+    "near_dups",
+    "The cluster of each blob: connected components of the verified edges.",
+    _BLOB_ID,
+    column("cluster_id", _STRING, "smallest blob_id of the cluster; its own id where nothing is similar"),
+    _ERROR,
 )
 
 FINDING = pa.struct(
@@ -257,18 +216,13 @@ FINDING = pa.struct(
     ]
 )
 
-MALWARE = Table(
-    name="malware",
-    key=("blob_id",),
-    doc="Verdict on each blob; an unfinished scan is never clean.",
-    columns=pa.schema(
-        [
-            _BLOB_ID,
-            column("verdict", _STRING, "`clean`, `label`, `quarantine`, `drop` or `incomplete`: the gravest finding"),
-            column("findings", pa.list_(FINDING), "what fired, in order of engine, rule and span"),
-            _ERROR,
-        ]
-    ),
+MALWARE = table(
+    "malware",
+    "Verdict on each blob; an unfinished scan is never clean.",
+    _BLOB_ID,
+    column("verdict", _STRING, "`clean`, `label`, `quarantine`, `drop` or `incomplete`: the gravest finding"),
+    column("findings", pa.list_(FINDING), "what fired, in order of engine, rule and span"),
+    _ERROR,
 )
 
 SPAN = pa.struct(
@@ -281,97 +235,74 @@ SPAN = pa.struct(
     ]
 )
 
-PII = Table(
-    name="pii",
-    key=("blob_id",),
-    doc="Personal data and secrets in each blob: where they stand, never what they are.",
-    columns=pa.schema(
-        [
-            _BLOB_ID,
-            column("spans", pa.list_(SPAN), "found spans in order of start; they may overlap"),
-            _ERROR,
-        ]
-    ),
+PII = table(
+    "pii",
+    "Personal data and secrets in each blob: where they stand, never what they are.",
+    _BLOB_ID,
+    column("spans", pa.list_(SPAN), "found spans in order of start; they may overlap"),
+    _ERROR,
 )
 
-OPT_OUTS = Table(
-    name="opt_outs",
-    key=("request_id",),
-    doc="Requests to be left out.",
-    columns=pa.schema(
-        [
-            column("request_id", _STRING, "given by the requests' file, else a digest of the request"),
-            column("kind", _STRING, "`owner`, `repository`, `file`, `author` or `blob`"),
-            column("value", _STRING, "what is opted out, normalised: lower case, no `@`, no URL around it"),
-            column("requested_at", _STRING, "date of the request, as given"),
-            column("scope", _STRING, "`now` or `now_and_future`"),
-            column("source", _STRING, "file and line of the request"),
-            column("state", _STRING, "`active`, `withdrawn` or `unreadable`"),
-        ]
-    ),
+OPT_OUTS = table(
+    "opt_outs",
+    "Requests to be left out.",
+    column("request_id", _STRING, "given by the requests' file, else a digest of the request"),
+    column("kind", _STRING, "`owner`, `repository`, `file` or `blob`; null where unreadable"),
+    column("value", _STRING, "what is opted out, normalised: lower case, no `@`, no URL around it"),
+    column("requested_at", _STRING, "date of the request, as given"),
+    column("scope", _STRING, "`now` or `now_and_future`"),
+    column("source", _STRING, "file and line of the request"),
+    column("state", _STRING, "`active`, `withdrawn` or `unreadable`"),
 )
 
-OPT_OUT_MATCHES = Table(
-    name="opt_out_matches",
-    key=("file_id",),
-    doc="The request that takes an occurrence out.",
-    columns=pa.schema(
-        [
-            _FILE_ID,
-            column("request_id", _STRING, "first request that matches; null where none does"),
-            _ERROR,
-        ]
-    ),
+OPT_OUT_MATCHES = table(
+    "opt_out_matches",
+    "The request that takes an occurrence out.",
+    _FILE_ID,
+    column("request_id", _STRING, "first request that matches; null where none does"),
+    _ERROR,
 )
 
-DECISIONS = Table(
-    name="decisions",
-    key=("file_id",),
-    doc="What a release decided on each file, and why.",
-    columns=pa.schema(
-        [
-            _FILE_ID,
-            _REPO_ID,
-            column("path", _STRING, "as in `files`"),
-            column("blob_id", _STRING, "as in `files`"),
-            column("kept", _BOOL, "the file is in the release"),
-            column("stage", _STRING, "stage whose facts decided; null where kept"),
-            column("reason", _STRING, "reason code; null where kept"),
-            column("detail", _STRING, "evidence: rule, licence, request or kept file"),
-            column("shard", _STRING, "path of the shard in the release; null where dropped"),
-        ]
-    ),
+DECISIONS = table(
+    "decisions",
+    "What a release decided on each file, and why.",
+    _FILE_ID,
+    _REPO_ID,
+    column("revision", _STRING, "as in `files`"),
+    column("path", _STRING, "as in `files`"),
+    column("blob_id", _STRING, "as in `files`"),
+    column("kept", _BOOL, "the file is in the release"),
+    column("stage", _STRING, "stage whose facts decided; null where kept"),
+    column("reason", _STRING, "reason code; null where kept"),
+    column("detail", _STRING, "evidence: rule, licence, request or kept file"),
+    column("shard", _STRING, "path of the shard in the release; null where dropped"),
 )
 
-RELEASE = Table(
-    name="release",
-    key=("repo", "path"),
-    doc="A row of a release's shards: one file.",
-    columns=pa.schema(
-        [
-            column("content", _STRING, "the text, redacted, as UTF-8"),
-            column("repo", _STRING, "owner and name"),
-            column("repo_id", _STRING, "as in `repos`"),
-            column("revision", _STRING, "commit id, or digest of the archive"),
-            column("path", _STRING, "path in the repository"),
-            column("language", _STRING, "Linguist's name"),
-            column("size", _INT, "length of the content", "bytes"),
-            column("blob_id", _STRING, "git SHA-1 of the source bytes"),
-            column("content_id", _STRING, "git SHA-1 of the released bytes"),
-            column("license", _STRING, "SPDX expression"),
-            column("license_type", _STRING, "class under the release's policy"),
-            column("license_source", _STRING, "where the licence was found"),
-            column("license_path", _STRING, "file that holds the evidence"),
-            column("stars", _INT, "stargazers of the repository"),
-            column("forks", _INT, "forks of the repository"),
-            column("created_at", _TIME, "first commit or upload that is known"),
-            column("pushed_at", _TIME, "last commit or newest member"),
-            column("vendored", _BOOL, "the path is that of third-party code"),
-            column("generated", _BOOL, "path or content is that of generated code"),
-            column("cluster_id", _STRING, "near-duplicate cluster"),
-            column("redactions", pa.int32(), "number of spans that were replaced"),
-        ]
-    ),
+RELEASE = table(
+    "release",
+    "A row of a release's shards: one file.",
+    column("repo", _STRING, "owner and name"),
+    column("revision", _STRING, "commit id, or digest of the archive"),
+    column("path", _STRING, "path in the repository"),
+    column("content", _STRING, "the text, redacted, as UTF-8"),
+    column("repo_id", _STRING, "as in `repos`"),
+    column("language", _STRING, "Linguist's name"),
+    column("size", _INT, "length of the content", "bytes"),
+    column("blob_id", _STRING, "git SHA-1 of the source bytes"),
+    column("content_id", _STRING, "git SHA-1 of the released bytes"),
+    column("license", _STRING, "SPDX expression"),
+    column("license_type", _STRING, "class under the release's policy"),
+    column("license_source", _STRING, "where the licence was found"),
+    column("license_path", _STRING, "file that holds the evidence"),
+    column("stars", _INT, "stargazers of the repository"),
+    column("forks", _INT, "forks of the repository"),
+    column("created_at", _TIME, "first commit or upload that is known"),
+    column("pushed_at", _TIME, "last commit or newest member"),
+    column("vendored", _BOOL, "the path is that of third-party code"),
+    column("generated", _BOOL, "path or content is that of generated code"),
+    column("cluster_id", _STRING, "near-duplicate cluster"),
+    column("redactions", pa.int32(), "number of spans that were replaced"),
+    key=3,
 )
 
 TABLES: tuple[Table, ...] = (

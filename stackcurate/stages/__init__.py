@@ -1,1 +1,25 @@
 """The Spark code: DataFrame -> DataFrame. `PIPELINE` lists the stages in order."""
+
+from __future__ import annotations
+
+from stackcurate.stage import Stage
+from stackcurate.stages.language import language
+from stackcurate.stages.licenses import license_scan, licenses
+from stackcurate.stages.malware import malware
+from stackcurate.stages.near_dups import near_dup_bands, near_dups
+from stackcurate.stages.opt_outs import opt_outs
+from stackcurate.stages.pii import pii
+from stackcurate.stages.quality import quality
+
+PIPELINE: tuple[Stage, ...] = (
+    license_scan,
+    licenses,
+    language,
+    quality,
+    near_dup_bands,
+    near_dups,
+    malware,
+    pii,
+    opt_outs,
+)
+"""All stages. The cheap ones cut first; malware and pii look only at what an election could keep."""

@@ -1,0 +1,158 @@
+"""Blob packs: contents in Parquet files sorted by blob_id, so that a range of ids reads a range of row groups.
+
+Contents never cross a shuffle: tasks get ids, sorted, and fetch what they need from the packs.
+"""
+
+from __future__ import annotations
+
+import uuid
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stackcurate import schema
+from stackcurate.errors import WorkspaceError
+from stackcurate.workspace import Part, Workspace
+
+ROW_GROUP_BYTES = 4 << 20
+"""Bytes of content per row group: what one random read costs."""
+PACK_BYTES = 256 << 20
+"""Bytes of content that a writer holds before it sorts them into a pack."""
+CHUNK_BYTES = 16 << 20
+"""Bytes of content that a reader hands to a kernel at once."""
+
+
+class PackWriter:
+    """Collects distinct blobs and writes them as sorted packs into one run."""
+
+    def __init__(self, workspace: Workspace, run_id: str) -> None:
+        self._workspace, self._run_id = workspace, run_id
+        self._pending: dict[str, bytes] = {}
+        self._seen: set[str] = set()
+        self._bytes = 0
+        self.parts: list[Part] = []
+
+    def add(self, blob_id: str, content: bytes) -> None:
+        """Take one blob; a second one of the same id is ignored."""
+        if blob_id in self._seen:
+            return
+        self._seen.add(blob_id)
+        self._pending[blob_id] = content
+        self._bytes += len(content)
+        if self._bytes >= PACK_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is pending as one pack."""
+        if not self._pending:
+            return
+        filesystem, folder = self._workspace.locate("tables", schema.BLOBS.name, self._run_id)
+        filesystem.create_dir(folder, recursive=True)
+        name = f"part-{uuid.uuid4().hex}.parquet"
+        path = f"{folder}/{name}"
+        with pq.ParquetWriter(path, schema.BLOBS.columns, filesystem=filesystem, compression="zstd") as writer:
+            for group in _chunks(sorted(self._pending), [len(self._pending[i]) for i in sorted(self._pending)]):
+                contents = [self._pending[blob_id] for blob_id in group]
+                columns = [pa.array(group), pa.array([len(c) for c in contents]), pa.array(contents, pa.binary())]
+                writer.write_table(pa.Table.from_arrays(columns, schema=schema.BLOBS.columns))
+        self.parts.append(Part(name, len(self._pending), filesystem.get_file_info(path).size))
+        self._pending, self._bytes = {}, 0
+
+
+def _chunks(ids: Sequence[str], sizes: Sequence[int], limit: int = ROW_GROUP_BYTES) -> Iterator[list[str]]:
+    """Cut ids into runs whose sizes stay below the limit; one that is larger stands alone."""
+    chunk: list[str] = []
+    total = 0
+    for blob_id, size in zip(ids, sizes, strict=True):
+        if chunk and total + size > limit:
+            yield chunk
+            chunk, total = [], 0
+        chunk.append(blob_id)
+        total += size
+    if chunk:
+        yield chunk
+
+
+class _Pack:
+    """One pack: its row groups' first and last ids, and the row group read last."""
+
+    def __init__(self, workspace: Workspace, path: str) -> None:
+        self._file = pq.ParquetFile(path, filesystem=workspace.locate()[0])
+        metadata = self._file.metadata
+        stats = [metadata.row_group(i).column(0).statistics for i in range(metadata.num_row_groups)]
+        self._ranges = [(s.min, s.max) for s in stats]
+        self._last: tuple[int, pa.Table | None] = (-1, None)
+
+    def _group(self, index: int) -> pa.Table:
+        if self._last[0] != index or self._last[1] is None:
+            self._last = (index, self._file.read_row_group(index))
+        return self._last[1]
+
+    def take(self, wanted: list[str]) -> Iterator[pa.Table]:
+        """Yield the rows of the wanted ids, which are sorted; row groups that hold none are not read."""
+        for index, (first, last) in enumerate(self._ranges):
+            inside = wanted[bisect_left(wanted, first) : bisect_right(wanted, last)]
+            if inside:
+                group = self._group(index)
+                yield group.filter(pc.is_in(group["blob_id"], pa.array(inside)))
+
+
+@dataclass(frozen=True)
+class BlobReader:
+    """Reads contents from packs by id. Pickles; opens files where it is used."""
+
+    workspace: Workspace
+    paths: tuple[str, ...]
+
+    @cached_property
+    def _packs(self) -> list[_Pack]:
+        return [_Pack(self.workspace, path) for path in self.paths]
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"workspace": self.workspace, "paths": self.paths}
+
+    def read(self, ids: pa.Array) -> pa.Array:
+        """Return the contents of some ids.
+
+        Args:
+            ids: (N,) blob ids; sorted ones read each row group once.
+
+        Returns:
+            (N,) binary in the order of `ids`; null where an id is null or in no pack.
+        """
+        wanted = sorted(ids.unique().drop_null().to_pylist())
+        found = [rows for pack in self._packs for rows in pack.take(wanted) if rows.num_rows]
+        if not found:
+            return pa.nulls(len(ids), pa.large_binary())
+        rows = pa.concat_tables(found).combine_chunks()
+        contents = rows["content"].cast(pa.large_binary()).combine_chunks()
+        return contents.take(pc.index_in(ids, rows["blob_id"].combine_chunks()))
+
+    def read_many(self, ids: pa.Array) -> list[bytes]:
+        """Return the contents of ids in any order, reading the packs in theirs; all are held in memory.
+
+        Raises:
+            WorkspaceError: an id is in no pack.
+        """
+        contents = self.read(ids)
+        if contents.null_count:
+            raise WorkspaceError(f"{contents.null_count} blobs are in no pack; was the blobs table removed?")
+        return [bytes(content) for content in contents.to_pylist()]
+
+    def attach(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a batch with a `content` column added, in chunks of bounded size.
+
+        Args:
+            batch: holds `blob_id` and `size`; rows sorted by `blob_id`.
+        """
+        start = 0
+        sizes = [size or 0 for size in batch["size"].to_pylist()]
+        for chunk in _chunks(batch["blob_id"].to_pylist(), sizes, CHUNK_BYTES):
+            rows = batch.slice(start, len(chunk))
+            start += len(chunk)
+            yield rows.append_column("content", self.read(rows["blob_id"]))

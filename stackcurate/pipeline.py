@@ -1,0 +1,221 @@
+"""The pipeline: take inputs in, run the stages on what is still admissible, elect, release; resume where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from stackcurate import schema
+from stackcurate.config import Config, load, setting
+from stackcurate.errors import SourceError
+from stackcurate.facts import Build, Progress, ensure, ensure_clusters, silent
+from stackcurate.kernels.license_policy import PolicyConfig
+from stackcurate.kernels.opt_outs import parse
+from stackcurate.kernels.quality_policy import QualityPolicy
+from stackcurate.release.election import elect_files
+from stackcurate.release.export import export
+from stackcurate.release.manifest import Release, find_release
+from stackcurate.release.policy import ReleaseConfig, judge
+from stackcurate.session import SparkConfig
+from stackcurate.sources.ingest import ingest, input_id
+from stackcurate.sources.local import Input, SourcesConfig, discover
+from stackcurate.stages import (
+    PIPELINE,
+    language,
+    license_scan,
+    licenses,
+    malware,
+    near_dup_bands,
+    opt_outs,
+    pii,
+    quality,
+)
+from stackcurate.stages.licenses import with_scanned_as
+from stackcurate.workspace import locked, open_workspace, read_json, runs, write_json
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkspaceConfig:
+    """Where tables and releases are kept."""
+
+    path: str = setting("workspace", "folder or URI of the workspace")
+
+
+SECTIONS: Mapping[str, type] = {
+    "workspace": WorkspaceConfig,
+    "sources": SourcesConfig,
+    **{stage.section: stage.config for stage in PIPELINE},
+    "policy": PolicyConfig,
+    "quality_policy": QualityPolicy,
+    "release": ReleaseConfig,
+    "spark": SparkConfig,
+}
+"""The dataclass of each section of a config file."""
+
+
+def load_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Config:
+    """Read a config file and overrides of the form ``section.key=value``; see `stackcurate.config.load`."""
+    return load(path, SECTIONS, overrides)
+
+
+def build(config: Config, progress: Progress = silent) -> Release:
+    """Build the release that a config describes, doing only what is missing.
+
+    Starts no Spark session where inputs, config and code are those of the release that is there.
+
+    Raises:
+        SourceError: an input folder is missing or empty.
+        WorkspaceError: the workspace is of another version, or another process writes to it.
+        ReleaseError: a release of that version exists and was made from something else.
+    """
+    inputs = discover(config["sources"].inputs)
+    workspace = open_workspace(config["workspace"].path)
+    digest = build_digest(config, inputs)
+    with locked(workspace):
+        record = read_json(workspace, "builds", f"{digest}.json")
+        found = find_release(workspace, config["release"].version, digest)
+        if record and found:
+            return found
+        under_way = Build(config, workspace, progress)
+        files, repos = take_in(under_way, inputs)
+        facts: dict[str, DataFrame] = {}
+        *_, decided = steps(under_way, files, repos, facts)
+        assert decided is not None, "the last step decides"
+        release = export(under_way, decided, repos, facts, digest)
+        write_json(workspace, {"release": release.version, "inputs": len(inputs)}, "builds", f"{digest}.json")
+        return release
+
+
+def build_digest(config: Config, inputs: list[Input]) -> str:
+    """Return the digest of all that decides a release: inputs, requests, config, code and versions."""
+    sections = [name for name in config.sections if name not in ("workspace", "spark")]
+    code = hashlib.sha256()
+    for folder in ("release", "sources"):
+        for path in sorted(package_files("stackcurate").joinpath(folder).iterdir(), key=lambda p: p.name):
+            if path.name.endswith(".py"):
+                code.update(path.read_bytes())
+    parts = {
+        "config": config.digest(*sections),
+        "inputs": sorted(input_id(item, config["sources"]) for item in inputs),
+        "requests": [hashlib.sha256(text.encode()).hexdigest() for _, text in _request_files(config)],
+        "stages": {stage.name: stage.digest(config.sections) for stage in PIPELINE},
+        "code": code.hexdigest(),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def run_until(config: Config, name: str, progress: Progress = silent) -> int:
+    """Run the pipeline up to one stage and return the number of its facts; no release is made.
+
+    Raises:
+        SourceError: an input folder is missing or empty.
+        WorkspaceError: the workspace is of another version, or another process writes to it.
+    """
+    inputs = discover(config["sources"].inputs)
+    workspace = open_workspace(config["workspace"].path)
+    with locked(workspace):
+        under_way = Build(config, workspace, progress)
+        files, repos = take_in(under_way, inputs)
+        facts: dict[str, DataFrame] = {}
+        for _ in steps(under_way, files, repos, facts):
+            if name in facts:
+                break
+        return facts[name].count()
+
+
+def steps(
+    under_way: Build, files: DataFrame, repos: DataFrame, facts: dict[str, DataFrame]
+) -> Iterator[DataFrame | None]:
+    """Run the stages one by one, cheap ones first, and add their facts to `facts`; the last step gives the files.
+
+    Malware and pii look only at what an election would keep, until the election stands.
+    """
+    config = under_way.config.sections
+    facts["opt_outs"] = opt_outs(files, config["opt_outs"], repos=repos, requests=requests(under_way))
+    yield None
+    readable = files.where("blob_id is not null").persist()
+    scanned = with_scanned_as(readable.select("path", "blob_id", "size")).dropDuplicates(["blob_id", "scanned_as"])
+    facts["license_scan"] = ensure(under_way, license_scan, scanned)
+    yield None
+    facts["licenses"] = ensure(under_way, licenses, readable, repos=repos, license_detections=facts["license_scan"])
+    yield None
+    candidates = _admissible(readable, facts, config)
+    facts["language"] = ensure(under_way, language, candidates)
+    facts["quality"] = ensure(under_way, quality, _blobs(candidates))
+    yield None
+    blobs = _blobs(_admissible(readable, facts, config))
+    facts["near_dups"], edges = ensure_clusters(under_way, blobs)
+    facts["near_dup_bands"] = under_way.read(near_dup_bands.table, under_way.stored(near_dup_bands))
+    yield None
+    yield settle(under_way, files, repos, facts, edges)
+
+
+def take_in(under_way: Build, inputs: list[Input]) -> tuple[DataFrame, DataFrame]:
+    """Read the inputs that are new and return files and repositories of exactly these inputs."""
+    ingest(under_way, inputs)
+    wanted = [(input_id(item, under_way.config["sources"]),) for item in inputs]
+    current = under_way.spark.createDataFrame(wanted, "input_id string").hint("broadcast")
+    tables = []
+    for table in (schema.FILES, schema.REPOS):
+        rows = under_way.read(table, runs(under_way.workspace, table.name)).join(current, "input_id", "left_semi")
+        distinct = rows.dropDuplicates(list(table.key))  # one input may be given under two names
+        tables.append(distinct.select(*table.columns.names).persist())
+    return tables[0], tables[1]
+
+
+def requests(under_way: Build) -> DataFrame:
+    """Return the opt-out requests of the files that the config names."""
+    parsed = [parse(text, Path(name).name) for name, text in _request_files(under_way.config)]
+    table = pa.Table.from_batches(parsed, schema=schema.OPT_OUTS.columns)
+    return under_way.spark.createDataFrame(table)
+
+
+def _request_files(config: Config) -> list[tuple[str, str]]:
+    found = []
+    for name in config["opt_outs"].requests:
+        try:
+            found.append((name, Path(name).read_text(encoding="utf-8", errors="replace")))
+        except OSError as error:
+            raise SourceError(f"opt-out requests {name}: {error.strerror}; fix [opt_outs] requests") from error
+    return found
+
+
+def _admissible(files: DataFrame, facts: Mapping[str, DataFrame], config: Mapping[str, Any]) -> DataFrame:
+    return judge(files, facts, config).where("reason is null").select(*schema.FILES.columns.names)
+
+
+def _blobs(files: DataFrame) -> DataFrame:
+    return files.select("blob_id", "size").dropDuplicates(["blob_id"])
+
+
+def settle(
+    under_way: Build, files: DataFrame, repos: DataFrame, facts: dict[str, DataFrame], edges: pa.Table
+) -> DataFrame:
+    """Elect, scan what was elected, and elect again where a scan took out an elected file.
+
+    Args:
+        under_way: the build.
+        files: all files.
+        repos: all repositories.
+        facts: facts so far; malware and pii are added.
+        edges: verified near-duplicates.
+    """
+    config = under_way.config.sections
+    while True:
+        elected = elect_files(judge(files, facts, config), repos, edges).persist()
+        kept = elected.where("reason is null").select(*schema.FILES.columns.names)
+        for stage in (malware, pii):
+            facts[stage.name] = ensure(under_way, stage, _blobs(kept))
+        if _admissible(kept, facts, config).count() == kept.count():
+            return elected
+        elected.unpersist()

@@ -1,0 +1,95 @@
+"""Export: from decided files to shards, decisions, funnel, card and manifest; the manifest comes last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.fs as pafs
+
+from stackcurate import schema
+from stackcurate.errors import ReleaseError
+from stackcurate.facts import Build
+from stackcurate.release.card import write_card
+from stackcurate.release.funnel import make_funnel
+from stackcurate.release.manifest import FUNNEL, MANIFEST, Release, load_release, make_manifest
+from stackcurate.release.report import write_report
+from stackcurate.release.shards import ShardWriter, assign, write_shards
+from stackcurate.stages.tables import write
+from stackcurate.workspace import Run, Workspace, write_json
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+_FROM_REPOS = ("owner", "name", "stars", "forks", "created_at", "pushed_at")
+
+
+def export(build: Build, decided: DataFrame, repos: DataFrame, facts: Mapping[str, DataFrame], digest: str) -> Release:
+    """Write a release from files that are decided.
+
+    Args:
+        build: the build under way.
+        decided: files with licence, language, `stage`, `reason` and `detail`; null reasons are kept.
+        repos: owners and names by repo_id and revision.
+        facts: facts by stage, for clusters and spans.
+        digest: what the release is made from.
+
+    Raises:
+        ReleaseError: nothing is left to release.
+    """
+    config = build.config["release"]
+    claims = repos.select("repo_id", "revision", *_FROM_REPOS)
+    kept = decided.where("reason is null").join(claims, ["repo_id", "revision"], "left")
+    assigned = assign(kept, config.shard_bytes).persist()
+    total = assigned.count()
+    decisions = _decisions(decided, assigned).persist()
+    funnel = make_funnel(decisions, decided, repos)
+    if not total:
+        raise ReleaseError(_nothing_left(funnel))
+    _clear(build.workspace, config.version)
+    rows = _rows(assigned, facts)
+    with build.progress("release", total):
+        writer = ShardWriter(build.workspace, build.blobs, config)
+        shards = write_shards(rows, writer, build.tasks)
+    run = Run(table=schema.DECISIONS.name, run_id=config.version, digest=digest, inputs=digest)
+    write(decisions, build.workspace, schema.DECISIONS, run)
+    manifest = make_manifest(digest, build.config.to_dict(), shards, funnel)
+    write_json(build.workspace, funnel, "releases", config.version, FUNNEL)
+    write_card(build.workspace, manifest, funnel)
+    write_report(build.workspace, manifest, funnel)
+    write_json(build.workspace, manifest, "releases", config.version, MANIFEST)
+    release = load_release(build.workspace, config.version)
+    assert release is not None, "the manifest was just written"
+    return release
+
+
+def _rows(assigned: DataFrame, facts: Mapping[str, DataFrame]) -> DataFrame:
+    """Return the columns of a release but those of the text, with `shard` and `spans`."""
+    clusters = facts["near_dups"].select("blob_id", "cluster_id")
+    spans = facts["pii"].select("blob_id", "spans")
+    joined = assigned.drop("spans").join(clusters, "blob_id", "left").join(spans, "blob_id", "left")
+    named = joined.selectExpr("*", "concat_ws('/', owner, name) as repo")
+    made = {"content", "content_id", "redactions"}
+    return named.select("shard", "spans", *(name for name in schema.RELEASE.columns.names if name not in made))
+
+
+def _decisions(decided: DataFrame, assigned: DataFrame) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    return (
+        decided.join(assigned.select("file_id", "shard"), "file_id", "left")
+        .withColumn("kept", F.col("reason").isNull())
+        .select(*schema.DECISIONS.columns.names)
+    )
+
+
+def _clear(workspace: Workspace, version: str) -> None:
+    """Remove what a build that died left of this version; a complete release never comes here."""
+    filesystem, folder = workspace.locate("releases", version)
+    if filesystem.get_file_info(folder).type == pafs.FileType.Directory:
+        filesystem.delete_dir(folder)
+
+
+def _nothing_left(funnel: Mapping[str, Any]) -> str:
+    reasons = ", ".join(f"{row['reason']}: {row['files']}" for row in funnel["dropped"][:5])
+    return f"nothing is left to release: of {funnel['files']} files none passed ({reasons}); see [policy] and [release]"

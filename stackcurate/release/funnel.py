@@ -1,0 +1,44 @@
+"""The funnel: how many files came in, how many stayed, and a reason for each that did not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stackcurate.release.policy import ORDER
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def make_funnel(decisions: DataFrame, files: DataFrame, repos: DataFrame) -> dict[str, Any]:
+    """Count files and bytes by stage and reason.
+
+    Args:
+        decisions: as `decisions`.
+        files: the same files, with `size`.
+        repos: all repositories read.
+
+    Returns:
+        `files` and `bytes` read, `kept`, `dropped` by stage and reason, and `repositories` with their errors.
+        The counts of kept and dropped add up to what was read.
+    """
+    sized = decisions.join(files.select("file_id", "size"), "file_id", "left")
+    groups = sized.groupBy("kept", "stage", "reason").agg({"*": "count", "size": "sum"}).collect()
+    rows = [(r["kept"], r["stage"], r["reason"], r["count(1)"], r["sum(size)"] or 0) for r in groups]
+    dropped = [
+        {"stage": stage, "reason": reason, "files": count, "bytes": size}
+        for kept, stage, reason, count, size in rows
+        if not kept
+    ]
+    dropped.sort(key=lambda row: (ORDER.index(row["stage"]), -row["files"], row["reason"]))
+    errors = {r["error"]: r["count"] for r in repos.where("error is not null").groupBy("error").count().collect()}
+    return {
+        "files": sum(count for *_, count, _ in rows),
+        "bytes": sum(size for *_, size in rows),
+        "kept": {
+            "files": sum(count for kept, _, _, count, _ in rows if kept),
+            "bytes": sum(size for kept, *_, size in rows if kept),
+        },
+        "dropped": dropped,
+        "repositories": {"read": repos.count(), "errors": dict(sorted(errors.items()))},
+    }

@@ -1,0 +1,95 @@
+"""The manifest: what a release holds, what it was made from, and the hashes that prove it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version as distribution_version
+from typing import Any
+
+from stackcurate import schema
+from stackcurate.errors import ReleaseError
+from stackcurate.workspace import Workspace, read_json
+
+MANIFEST = "manifest.json"
+FUNNEL = "funnel.json"
+RECORDED = (
+    "pyarrow",
+    "pyspark",
+    "scancode-toolkit",
+    "presidio-analyzer",
+    "detect-secrets",
+    "spacy",
+    "datasketch",
+    "yara-x",
+)
+"""Distributions whose versions a manifest names."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """A complete release: its version, its folder and its manifest."""
+
+    version: str
+    path: str
+    manifest: Mapping[str, Any]
+
+    @property
+    def rows(self) -> int:
+        """Number of files in all shards."""
+        return int(self.manifest["rows"])
+
+
+def load_release(workspace: Workspace, version: str) -> Release | None:
+    """Return a release, or None where there is none that is complete."""
+    manifest = read_json(workspace, "releases", version, MANIFEST)
+    return None if manifest is None else Release(version, workspace.path("releases", version), manifest)
+
+
+def find_release(workspace: Workspace, version: str, digest: str) -> Release | None:
+    """Return the release of that version and digest, or None where the version is free.
+
+    Raises:
+        ReleaseError: the version was made from something else.
+    """
+    release = load_release(workspace, version)
+    if release is not None and release.manifest["digest"] != digest:
+        raise ReleaseError(
+            f"release {version!r} exists and was made from other inputs, config or code; "
+            f"releases are never overwritten: set another [release] version, or remove {release.path}"
+        )
+    return release
+
+
+def make_manifest(
+    digest: str, config: Mapping[str, Any], shards: list[dict[str, Any]], funnel: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the manifest of a release; it holds no times and no paths of the machine that made it."""
+    languages: dict[str, dict[str, int]] = {}
+    for shard in shards:
+        entry = languages.setdefault(shard["language"], {"shards": 0, "rows": 0, "bytes": 0, "content_bytes": 0})
+        entry["shards"] += 1
+        for name in ("rows", "bytes", "content_bytes"):
+            entry[name] += shard[name]
+    return {
+        "schema_version": schema.VERSION,
+        "digest": digest,
+        "version": config["release"]["version"],
+        "title": config["release"]["title"],
+        "config": {name: values for name, values in config.items() if name not in ("workspace", "spark", "sources")},
+        "software": {name: found for name in RECORDED if (found := _version(name))},
+        "stackcurate": _version("stackcurate"),
+        "rows": sum(shard["rows"] for shard in shards),
+        "content_bytes": sum(shard["content_bytes"] for shard in shards),
+        "redactions": sum(shard["redactions"] for shard in shards),
+        "files_read": funnel["files"],
+        "languages": dict(sorted(languages.items())),
+        "shards": shards,
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return distribution_version(name)
+    except ModuleNotFoundError:
+        return None

@@ -1,0 +1,199 @@
+"""Policy: from facts to one verdict per file, with the stage and the reason that took it out.
+
+A stage that has not run judges nothing; a file that a stage could not look at is taken out as `not_scanned`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from stackcurate.config import setting
+from stackcurate.kernels.license_policy import PolicyConfig, classify_all
+from stackcurate.kernels.quality_policy import QualityPolicy, reasons
+from stackcurate.stage import Batches
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+PERMISSIVE = "permissive"
+
+ORDER = ("files", "opt_outs", "licenses", "language", "quality", "malware", "near_dups", "pii")
+"""Stages in the order in which they take files out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseConfig:
+    """What is published, and in which shape."""
+
+    version: str = setting("v1", "name of the release; a release that exists is never overwritten with another")
+    title: str = setting("code dataset", "title of the dataset card")
+    license_classes: tuple[str, ...] = setting((PERMISSIVE,), "licence classes that are kept")
+    languages: tuple[str, ...] = setting((), "languages that are kept, as Linguist spells them; empty means all")
+    generated: bool = setting(True, "keep generated files")
+    vendored: bool = setting(True, "keep vendored files whose own licence is known")
+    malware_verdicts: tuple[str, ...] = setting(
+        ("drop", "quarantine", "incomplete"), "malware verdicts that take a file out"
+    )
+    shard_bytes: int = setting(256 << 20, "source bytes per shard, roughly; never splits an owner")
+    row_group_bytes: int = setting(6 << 20, "bytes of text per row group")
+    copyright_names: str = setting("sidecar", "names in copyright lines: `keep`, `redact` or `sidecar`")
+    redaction_key: str = setting("", "key of the pseudonyms; the same key gives the same ones")
+
+    def __post_init__(self) -> None:
+        if not self.version or "/" in self.version or self.version.startswith("."):
+            raise ValueError(f"version must be a plain name, found {self.version!r}")
+        if self.shard_bytes <= 0 or self.row_group_bytes <= 0:
+            raise ValueError("shard_bytes and row_group_bytes must be positive")
+        if self.copyright_names not in ("keep", "redact", "sidecar"):
+            raise ValueError(f"copyright_names must be keep, redact or sidecar, found {self.copyright_names!r}")
+
+
+def judge(files: DataFrame, facts: Mapping[str, DataFrame], config: Mapping[str, Any]) -> DataFrame:
+    """Add `stage`, `reason` and `detail` to each file: null where it is admissible.
+
+    Args:
+        files: as `files`.
+        facts: facts by stage name, of those stages that have run.
+        config: sections `release`, `policy` and `quality_policy`.
+    """
+    joined = files
+    for name in ORDER:
+        if name in facts and name != "near_dups":
+            joined = _join(joined, name, facts[name], config)
+    verdicts = [_source_error()]
+    for name, rule in _RULES.items():
+        if name in facts:
+            verdicts += rule(config["release"])
+    return _first(joined, verdicts)
+
+
+def _join(files: DataFrame, name: str, facts: DataFrame, config: Mapping[str, Any]) -> DataFrame:
+    """Join the facts of one stage, their `error` as `<stage>_error`."""
+    from pyspark.sql import functions as F
+
+    facts = facts.withColumnRenamed("error", f"{name}_error").withColumn(f"seen_{name}", F.lit(True))
+    joined = files.join(facts, "blob_id" if "blob_id" in facts.columns else "file_id", "left")
+    if name == "licenses":
+        return _with_class(joined, facts, config["policy"])
+    if name == "quality":
+        return _with_quality_reason(joined, config["quality_policy"])
+    return joined
+
+
+def _with_class(files: DataFrame, facts: DataFrame, policy: PolicyConfig) -> DataFrame:
+    """Add the class of each licence; distinct expressions are few, so the driver classifies them."""
+    expressions = facts.select("license").where("license is not null").distinct().toArrow()["license"].to_pylist()
+    rows = sorted(classify_all(expressions, policy).items())
+    classes = files.sparkSession.createDataFrame(rows, "license string, license_type string")
+    return files.join(classes.hint("broadcast"), "license", "left")
+
+
+def _with_quality_reason(files: DataFrame, policy: QualityPolicy) -> DataFrame:
+    columns = files.schema.add("quality_reason", "string")
+    return files.mapInArrow(partial(_add_quality_reason, policy=policy), columns)
+
+
+def _add_quality_reason(batches: Batches, *, policy: QualityPolicy) -> Batches:
+    for batch in batches:
+        yield batch.append_column("quality_reason", reasons(batch, policy).cast(pa.string()))
+
+
+def _verdict(condition: str, stage: str, reason: str, detail: str = "null") -> Column:
+    """Return a struct where the condition holds, null elsewhere; reason and detail are SQL."""
+    from pyspark.sql import functions as F
+
+    return F.expr(
+        f"case when {condition} then "
+        f"struct('{stage}' as stage, {reason} as reason, cast({detail} as string) as detail) end"
+    )
+
+
+def _source_error() -> Column:
+    return _verdict("error is not null or blob_id is null", "files", "coalesce(error, 'unreadable')")
+
+
+def _opt_out_rules(_: ReleaseConfig) -> list[Column]:
+    return [_verdict("request_id is not null", "opt_outs", "'opted_out'", "request_id")]
+
+
+def _license_rules(config: ReleaseConfig) -> list[Column]:
+    kept = ", ".join(f"'{name}'" for name in config.license_classes) or "''"
+    return [
+        _verdict("licenses_error is not null", "licenses", "licenses_error"),
+        _verdict(
+            "seen_licenses and license_reason <> 'resolved'",
+            "licenses",
+            "license_reason",
+            "concat_ws(' ', license, license_source, license_path)",
+        ),
+        _verdict(
+            f"seen_licenses and coalesce(license_type, 'unknown') not in ({kept})",
+            "licenses",
+            "concat('license_', coalesce(license_type, 'unknown'))",
+            "concat_ws(' ', license, license_source, license_path, license_lines)",
+        ),
+    ]
+
+
+def _language_rules(config: ReleaseConfig) -> list[Column]:
+    rules = [
+        _verdict("language_error is not null", "language", "language_error"),
+        _verdict("seen_language and language is null", "language", "'unknown_language'"),
+    ]
+    if config.languages:
+        kept = ", ".join("'" + name.replace("'", "''") + "'" for name in config.languages)
+        rules.append(_verdict(f"language not in ({kept})", "language", "'language_not_wanted'", "language"))
+    if not config.generated:
+        rules.append(_verdict("generated", "language", "'generated'"))
+    if not config.vendored:
+        rules.append(_verdict("vendored", "language", "'vendored'"))
+    return rules
+
+
+def _quality_rules(_: ReleaseConfig) -> list[Column]:
+    return [
+        _verdict("quality_error is not null", "quality", "quality_error"),
+        _verdict("seen_quality and quality_reason is not null", "quality", "quality_reason"),
+    ]
+
+
+def _malware_rules(config: ReleaseConfig) -> list[Column]:
+    verdicts = ", ".join(f"'{name}'" for name in config.malware_verdicts) or "''"
+    rules = "concat_ws(',', array_distinct(transform(findings, f -> f.rule)))"
+    return [
+        _verdict("malware_error is not null", "malware", "malware_error"),
+        _verdict("seen_malware and verdict is null", "malware", "'not_scanned'"),
+        _verdict(f"verdict in ({verdicts})", "malware", "concat('malware_', verdict)", rules),
+    ]
+
+
+def _pii_rules(_: ReleaseConfig) -> list[Column]:
+    return [
+        _verdict("pii_error is not null", "pii", "pii_error"),
+        _verdict("seen_pii and spans is null", "pii", "'not_scanned'"),
+    ]
+
+
+_RULES = {
+    "opt_outs": _opt_out_rules,
+    "licenses": _license_rules,
+    "language": _language_rules,
+    "quality": _quality_rules,
+    "malware": _malware_rules,
+    "pii": _pii_rules,
+}
+
+
+def _first(joined: DataFrame, verdicts: list[Column]) -> DataFrame:
+    """Add the first verdict that applies as three columns."""
+    from pyspark.sql import functions as F
+
+    decided = joined.withColumn("verdict_", F.coalesce(*verdicts))
+    for name in ("stage", "reason", "detail"):
+        decided = decided.withColumn(name, F.col("verdict_").getField(name))
+    return decided.drop("verdict_")

@@ -1,0 +1,172 @@
+"""Shards: rows by language and owner, redacted, as Parquet files whose bytes depend on nothing but their rows."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stackcurate import schema
+from stackcurate.blobs import BlobReader
+from stackcurate.kernels.content import blob_id, decode
+from stackcurate.release.policy import ReleaseConfig
+from stackcurate.stage import Batches, spark_schema
+from stackcurate.workspace import Workspace, write_bytes
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+SHARD = pa.schema([
+    ("path", pa.string()), ("language", pa.string()), ("rows", pa.int64()), ("bytes", pa.int64()),
+    ("content_bytes", pa.int64()), ("redactions", pa.int64()), ("sha256", pa.string()),
+])  # fmt: skip
+"""What is known of a shard once it is written; a row of the manifest."""
+
+BLOOM_COLUMNS = ("repo", "content_id")
+PAGE_BYTES = 256 << 10
+"""Bytes of a data page: small enough that a lookup reads little."""
+
+
+@dataclass(frozen=True)
+class ShardWriter:
+    """All that a task needs to write shards. Pickles."""
+
+    workspace: Workspace
+    blobs: BlobReader
+    config: ReleaseConfig
+
+
+def directory(language: str) -> str:
+    """Return the folder of a language: lower case, safe in paths and URLs.
+
+    >>> directory("C#"), directory("C++"), directory("Jupyter Notebook")
+    ('c-sharp', 'c++', 'jupyter-notebook')
+    """
+    spelled = language.lower().replace("#", "-sharp").replace("*", "-star")
+    return re.sub(r"[^\w.+-]+", "-", spelled).strip("-")
+
+
+def assign(kept: DataFrame, shard_bytes: int) -> DataFrame:
+    """Add `shard`, the path of the shard below the release: within a language by a hash of the owner.
+
+    Args:
+        kept: holds language, owner and size.
+        shard_bytes: source bytes per shard, roughly.
+    """
+    from pyspark.sql import functions as F
+
+    sizes = kept.groupBy("language").agg(F.sum("size").alias("bytes")).collect()
+    counts = [(row["language"], directory(row["language"]), -(-row["bytes"] // shard_bytes) or 1) for row in sizes]
+    table = kept.sparkSession.createDataFrame(counts, "language string, folder string, shards int")
+    number = "pmod(xxhash64(lower(owner)), shards)"
+    name = f"format_string('data/%s/train-%05d-of-%05d.parquet', folder, {number}, shards)"
+    return kept.join(table.hint("broadcast"), "language").withColumn("shard", F.expr(name)).drop("folder", "shards")
+
+
+def write_shards(rows: DataFrame, writer: ShardWriter, tasks: int) -> list[dict[str, Any]]:
+    """Write all shards and return what the manifest says of them, by path.
+
+    Args:
+        rows: the columns of a release but those of the text, beside `shard` and the `spans` found in the blob.
+        writer: where to, from what, and how.
+        tasks: number of writing tasks.
+    """
+    ordered = rows.repartition(tasks, "shard").sortWithinPartitions("shard", "repo", "revision", "path")
+    done = ordered.mapInArrow(partial(_write_task, writer=writer), spark_schema(SHARD)).collect()
+    return sorted((row.asDict() for row in done), key=lambda shard: str(shard["path"]))
+
+
+def _write_task(batches: Batches, *, writer: ShardWriter) -> Batches:
+    for rows in _by_shard(batches):
+        yield pa.RecordBatch.from_pylist([write_shard(rows, writer)], schema=SHARD)
+
+
+def _by_shard(batches: Batches) -> Iterator[pa.Table]:
+    """Yield the rows of each shard; batches are cut anywhere, shards follow one another."""
+    pending: list[pa.RecordBatch] = []
+    for batch in batches:
+        names = batch["shard"].to_pylist()
+        start = 0
+        for index in range(1, len(names) + 1):
+            if index == len(names) or names[index] != names[start]:
+                piece = batch.slice(start, index - start)
+                if pending and pending[0]["shard"][0].as_py() != names[start]:
+                    yield pa.Table.from_batches(pending)
+                    pending = []
+                pending.append(piece)
+                start = index
+    if pending:
+        yield pa.Table.from_batches(pending)
+
+
+def write_shard(rows: pa.Table, writer: ShardWriter) -> dict[str, Any]:
+    """Write the rows of one shard and return its entry of the manifest.
+
+    Contents are read in the order of the packs and written in the order of the rows; a shard is held in memory.
+    """
+    rows = rows.combine_chunks()
+    path = rows["shard"][0].as_py()
+    contents = writer.blobs.read_many(rows["blob_id"].combine_chunks())
+    released = [
+        _release_row(row, content, writer.config) for row, content in zip(rows.to_pylist(), contents, strict=True)
+    ]
+    table = pa.Table.from_pylist(released, schema=schema.RELEASE.columns)
+    data = encode(table, writer.config.row_group_bytes)
+    write_bytes(writer.workspace, data, "releases", writer.config.version, path)
+    return {
+        "path": path,
+        "language": rows["language"][0].as_py(),
+        "rows": table.num_rows,
+        "bytes": len(data),
+        "content_bytes": sum(row["size"] for row in released),
+        "redactions": sum(row["redactions"] for row in released),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+
+
+def _release_row(row: dict[str, Any], content: bytes, config: ReleaseConfig) -> dict[str, Any]:
+    from stackcurate.kernels.spans import RedactionConfig, Span, redact
+
+    spans = [Span(**span) for span in row["spans"] or []]
+    redacted, count = redact(
+        content,
+        spans,
+        path=row["path"],
+        repo_id=row["repo_id"],
+        key=config.redaction_key.encode(),
+        config=RedactionConfig(copyright_names=config.copyright_names),
+    )
+    text, _ = decode(redacted)
+    assert text is not None, f"{row['path']}: binary content passed the policy"
+    released = text.encode()
+    facts = {name: row[name] for name in schema.RELEASE.columns.names if name in row}
+    return facts | {"content": text, "content_id": blob_id(released), "size": len(released), "redactions": count}
+
+
+def encode(table: pa.Table, row_group_bytes: int) -> bytes:
+    """Return the Parquet bytes of a shard: zstd, page index, row groups cut by the size of the text."""
+    sink = io.BytesIO()
+    bloom = {name: {"ndv": len(table[name].unique()), "fpp": 0.01} for name in BLOOM_COLUMNS}
+    options: dict[str, Any] = {
+        "compression": "zstd",
+        "write_page_index": True,
+        "data_page_size": PAGE_BYTES,
+        "bloom_filter_options": bloom,
+    }
+    with pq.ParquetWriter(sink, table.schema, **options) as writer:
+        start = total = 0
+        for index, size in enumerate(table["size"].to_pylist()):
+            if total and total + size > row_group_bytes:
+                writer.write_table(table.slice(start, index - start))
+                start, total = index, 0
+            total += size
+        if start < table.num_rows:
+            writer.write_table(table.slice(start))
+    return sink.getvalue()

@@ -1,0 +1,19 @@
+"""Personal data and secrets: spans in each blob, never their values."""
+
+from __future__ import annotations
+
+from stackcurate import schema
+from stackcurate.kernels.pii import PiiConfig
+from stackcurate.stage import Stage
+
+pii = Stage(
+    name="pii",
+    table=schema.PII,
+    reads=("content",),
+    config=PiiConfig,
+    kernel="pii:find",
+    modules=("kernels.names", "kernels.contacts", "kernels.secrets", "kernels.byte_patterns"),
+    data=("pii", "secrets"),
+    requires=("presidio-analyzer", "detect-secrets", "spacy"),
+    metrics={"files_with_spans": "count_if(size(spans) > 0)", "spans": "sum(size(spans))"},
+)

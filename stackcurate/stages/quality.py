@@ -1,0 +1,17 @@
+"""Quality: encoding and measures of each text; thresholds belong to the release's policy."""
+
+from __future__ import annotations
+
+from stackcurate import schema
+from stackcurate.kernels.quality import QualityConfig
+from stackcurate.stage import Stage
+
+quality = Stage(
+    name="quality",
+    table=schema.QUALITY,
+    reads=("content",),
+    config=QualityConfig,
+    kernel="quality:measure",
+    modules=("kernels.content",),
+    metrics={"binary": "count_if(encoding is null)"},
+)

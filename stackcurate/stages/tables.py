@@ -1,0 +1,149 @@
+"""Tables of the workspace as DataFrames: read complete runs, write new ones from the tasks themselves."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from stackcurate import schema
+from stackcurate.blobs import BlobReader
+from stackcurate.stage import Batches, RowFunction, spark_schema
+from stackcurate.workspace import Part, Run, Workspace, commit, part_paths, runs
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+PART = pa.schema([("path", pa.string()), ("rows", pa.int64()), ("bytes", pa.int64()), ("cpu_seconds", pa.float64())])
+"""What a task returns for each Parquet file that it wrote."""
+
+OnRows = Callable[[int], None]
+"""Called now and then with the number of rows that finished tasks have written."""
+
+
+def read(spark: SparkSession, workspace: Workspace, table: schema.Table, found: list[Run]) -> DataFrame:
+    """Return the rows of some runs; an empty DataFrame of the table's schema where there are none."""
+    paths = part_paths(workspace, found)
+    columns = spark_schema(table.columns)
+    if not paths:
+        return spark.createDataFrame([], columns)
+    if isinstance(workspace.locate()[0], pafs.LocalFileSystem):
+        return spark.read.schema(columns).parquet(*(f"file://{path}" for path in paths))
+    # Spark has no client for object stores of its own: tasks read through pyarrow
+    listed = spark.createDataFrame([(path,) for path in paths], "path string").repartition(len(paths))
+    return listed.mapInArrow(partial(_read_parts, workspace=workspace, columns=table.columns), columns)
+
+
+def _read_parts(batches: Batches, *, workspace: Workspace, columns: pa.Schema) -> Batches:
+    filesystem, _ = workspace.locate()
+    for batch in batches:
+        for path in batch["path"].to_pylist():
+            for rows in pq.ParquetFile(path, filesystem=filesystem).iter_batches():
+                yield rows.cast(columns)
+
+
+def blob_reader(workspace: Workspace) -> BlobReader:
+    """Return a reader over all complete packs."""
+    return BlobReader(workspace, tuple(part_paths(workspace, runs(workspace, schema.BLOBS.name))))
+
+
+def by_blob(df: DataFrame, tasks: int) -> DataFrame:
+    """Spread rows over tasks by the range of their blob_id, sorted: each task reads its own stretch of the packs."""
+    from pyspark.sql import functions as F
+
+    prefix = F.conv(F.substring("blob_id", 1, 4), 16, 10).cast("int")
+    return df.repartitionById(tasks, (prefix * tasks / 65536).cast("int")).sortWithinPartitions(*df.columns)
+
+
+def write(
+    df: DataFrame,
+    workspace: Workspace,
+    table: schema.Table,
+    run: Run,
+    *,
+    rows: RowFunction | None = None,
+    on_rows: OnRows | None = None,
+) -> Run:
+    """Write a run and commit it.
+
+    Args:
+        workspace: where the run is written.
+        df: the rows, or what `rows` turns into them inside the writing tasks.
+        table: columns of the parts.
+        run: identity of the run; its parts are filled in.
+        rows: row-local work to do on the way, so that data crosses to Python once.
+        on_rows: progress.
+    """
+    task = partial(_write_parts, workspace=workspace, table=table, run_id=run.run_id, rows=rows)
+    with _progress(workspace, table, run.run_id, on_rows):
+        done = df.mapInArrow(task, spark_schema(PART)).collect()
+    return commit(workspace, replace(run, parts=tuple(Part(**row.asDict()) for row in done)))
+
+
+def _write_parts(
+    batches: Batches, *, workspace: Workspace, table: schema.Table, run_id: str, rows: RowFunction | None
+) -> Batches:
+    start = time.process_time()
+    part = write_part(rows(batches) if rows else batches, workspace, table, run_id)
+    if part is not None:
+        seconds = time.process_time() - start
+        yield pa.RecordBatch.from_pylist([{**part.__dict__, "cpu_seconds": seconds}], schema=PART)
+
+
+def write_part(batches: Batches, workspace: Workspace, table: schema.Table, run_id: str) -> Part | None:
+    """Write batches as one Parquet file under a name of its own; None where there are no rows."""
+    filesystem, folder = workspace.locate("tables", table.name, run_id)
+    name = f"part-{uuid.uuid4().hex}.parquet"  # attempts of one task must not meet
+    writer = None
+    count = 0
+    try:
+        for batch in batches:
+            if not batch.num_rows:
+                continue
+            if writer is None:
+                filesystem.create_dir(folder, recursive=True)
+                writer = pq.ParquetWriter(f"{folder}/{name}", table.columns, filesystem=filesystem, compression="zstd")
+            writer.write_table(pa.Table.from_batches([batch]).select(table.columns.names).cast(table.columns))
+            count += batch.num_rows
+    finally:
+        if writer is not None:
+            writer.close()
+    return Part(name, count, filesystem.get_file_info(f"{folder}/{name}").size) if writer else None
+
+
+@contextmanager
+def _progress(workspace: Workspace, table: schema.Table, run_id: str, on_rows: OnRows | None) -> Iterator[None]:
+    """Report the rows of finished parts twice a second while a run is written."""
+    if on_rows is None:
+        yield
+        return
+    stop = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(workspace.locate("tables", table.name, run_id), on_rows, stop))
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watcher.join()
+
+
+def _watch(place: tuple[pafs.FileSystem, str], on_rows: OnRows, stop: threading.Event) -> None:
+    filesystem, folder = place
+    known: dict[str, int] = {}
+    while not stop.wait(0.5):
+        for info in filesystem.get_file_info(pafs.FileSelector(folder, allow_not_found=True)):
+            if info.path not in known and info.base_name.endswith(".parquet"):
+                try:
+                    known[info.path] = pq.read_metadata(info.path, filesystem=filesystem).num_rows
+                except (pa.ArrowInvalid, OSError):
+                    continue  # still being written
+        on_rows(sum(known.values()))

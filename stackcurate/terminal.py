@@ -1,0 +1,122 @@
+"""What a person sees in the terminal: progress bars, the funnel, tables of facts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from stackcurate.facts import Progress as BuildProgress
+    from stackcurate.release.manifest import Release
+    from stackcurate.stages.tables import OnRows
+
+
+class _Rate(ProgressColumn):
+    """Rows per second so far."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate of a task."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed else "", style="dim")
+
+
+def progress(console: Console) -> BuildProgress:
+    """Return a progress display: a bar with rate and time left on a terminal, a line per stage elsewhere."""
+
+    @contextmanager
+    def show(name: str, total: int) -> Iterator[OnRows]:
+        if not console.is_terminal:
+            console.print(f"{name}: {total:,} rows", highlight=False)
+            yield lambda _rows: None
+            return
+        columns = (
+            TextColumn("{task.description:16}"), BarColumn(), MofNCompleteColumn(), _Rate(),
+            TimeElapsedColumn(), TimeRemainingColumn(),
+        )  # fmt: skip
+        with Progress(*columns, console=console) as bars:
+            task = bars.add_task(name, total=total)
+            yield lambda rows: bars.update(task, completed=rows)
+            bars.update(task, completed=total)
+
+    return show
+
+
+def funnel_table(funnel: Mapping[str, Any]) -> Table:
+    """Return the funnel as a table: what was read, what went at which stage and why, what stayed."""
+    table = Table(title="Funnel", title_justify="left")
+    for heading, justify in (
+        ("stage", "left"),
+        ("reason", "left"),
+        ("files", "right"),
+        ("MB", "right"),
+        ("share", "right"),
+    ):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    total = funnel["files"] or 1
+
+    def line(stage: str, reason: str, files: int, size: int, style: str = "") -> None:
+        cells = (stage, reason, f"{files:,}", f"{size / 1e6:,.1f}", f"{100 * files / total:.1f} %")
+        table.add_row(*cells, style=style)
+
+    line("read", "", funnel["files"], funnel["bytes"], "bold")
+    for row in funnel["dropped"]:
+        line(row["stage"], row["reason"], row["files"], row["bytes"], "dim")
+    line("kept", "", funnel["kept"]["files"], funnel["kept"]["bytes"], "bold green")
+    return table
+
+
+def print_funnel(console: Console, release: Release, funnel: Mapping[str, Any]) -> None:
+    """Print the funnel of a release and where it lies."""
+    console.print(funnel_table(funnel))
+    dropped = sum(row["files"] for row in funnel["dropped"])
+    console.print(f"{funnel['kept']['files']:,} kept + {dropped:,} dropped = {funnel['files']:,} read", highlight=False)
+    errors = funnel["repositories"]["errors"]
+    if errors:
+        listed = ", ".join(f"{count} {reason}" for reason, count in errors.items())
+        console.print(f"repositories with errors: {listed}", style="yellow")
+    console.print(f"release {release.version}: {release.path}", style="bold", soft_wrap=True)
+    console.print(f"report: {release.path}/report.html", soft_wrap=True)
+
+
+def print_rows(console: Console, rows: pa.Table, *, as_json: bool) -> None:
+    """Print facts as a table, or as JSON lines; nested values are shortened in the table."""
+    if as_json:
+        for row in rows.to_pylist():
+            console.file.write(json.dumps(row, default=str) + "\n")
+        return
+    table = Table()
+    for name in rows.column_names:
+        table.add_column(name, overflow="fold")
+    for row in rows.to_pylist():
+        table.add_row(*(Text(_cell(value)) for value in row.values()))
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, list):
+        shown = [
+            " ".join(_cell(v) for v in item.values()) if isinstance(item, dict) else str(item) for item in value[:3]
+        ]
+        return "\n".join([*shown, *([f"and {len(value) - 3} more"] if len(value) > 3 else [])])
+    return str(value)

@@ -1,0 +1,219 @@
+"""The workspace: tables as runs of Parquet parts, each readable only once complete.
+
+    workspace.json                         schema version
+    tables/<table>/<run_id>/part-*.parquet written by tasks, under names of their own
+    tables/<table>/<run_id>/run.json       written last: without it the run does not exist
+    builds/<digest>.json                   what a finished build was made from
+    releases/<version>/                    see `stackcurate.release`
+
+All paths go through `pyarrow.fs`, nothing is renamed, and what counts is a small file that is written last:
+that works on a local disk as on an object store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from stackcurate import schema
+from stackcurate.errors import WorkspaceError
+
+
+@dataclass(frozen=True)
+class Part:
+    """A finished Parquet file of a run: path below the run, rows, bytes, and the CPU seconds of its task."""
+
+    path: str
+    rows: int
+    bytes: int
+    cpu_seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A complete run of a table.
+
+    Args:
+        table: name of the table.
+        run_id: folder below the table.
+        digest: what made the rows: code, config and versions. Facts of equal digest may stand together.
+        inputs: digest of what the run read; null where facts of several runs add up.
+        parts: the Parquet files that count; others in the folder are leftovers.
+        metrics: numbers of the run, for the report.
+    """
+
+    table: str
+    run_id: str
+    digest: str
+    inputs: str | None = None
+    parts: tuple[Part, ...] = ()
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows in all parts."""
+        return sum(part.rows for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """An opened workspace: a file system and a folder in it. Pickles, so that tasks can open it."""
+
+    root: str
+
+    def locate(self, *names: str) -> tuple[pafs.FileSystem, str]:
+        """Return the file system and the path of something below the root."""
+        filesystem, base = locate(self.root)
+        return filesystem, "/".join([base, *names])
+
+    def path(self, *names: str) -> str:
+        """Return the path of something below the root, as the file system spells it."""
+        return self.locate(*names)[1]
+
+
+def locate(root: str) -> tuple[pafs.FileSystem, str]:
+    """Return the file system and path of a local path or a URI."""
+    if "://" in root:
+        filesystem, path = pafs.FileSystem.from_uri(root)
+        return filesystem, path.rstrip("/")
+    return pafs.LocalFileSystem(), str(Path(root).absolute())
+
+
+def open_workspace(root: str | Path, *, create: bool = True) -> Workspace:
+    """Open a workspace, and make it where there is none.
+
+    Raises:
+        WorkspaceError: it is missing and `create` is off, or was written with another schema version.
+    """
+    workspace = Workspace(str(root) if "://" in str(root) else str(Path(root).absolute()))
+    found = read_json(workspace, "workspace.json")
+    if found is None:
+        if not create:
+            raise WorkspaceError(f"{root}: no workspace here; `stackcurate build` makes one")
+        write_json(workspace, {"schema_version": schema.VERSION}, "workspace.json")
+    elif found.get("schema_version") != schema.VERSION:
+        raise WorkspaceError(
+            f"{root}: written with schema version {found.get('schema_version')}, this is {schema.VERSION}; "
+            "use another [workspace] path or the stackcurate that wrote it"
+        )
+    return workspace
+
+
+@contextlib.contextmanager
+def locked(workspace: Workspace) -> Iterator[None]:
+    """Hold the workspace for one writer; the lock of a process that died is free.
+
+    Raises:
+        WorkspaceError: another process holds it.
+    """
+    filesystem, path = workspace.locate(".lock")
+    if not isinstance(filesystem, pafs.LocalFileSystem):
+        yield  # an object store has no locks: there, what is committed last wins whole
+        return
+    with Path(path).open("a+") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise WorkspaceError(f"{workspace.root}: another process is writing here; wait for it or stop it") from None
+        yield
+
+
+def read_bytes(workspace: Workspace, *names: str) -> bytes | None:
+    """Return the content of a file, or None where there is none."""
+    filesystem, path = workspace.locate(*names)
+    if filesystem.get_file_info(path).type != pafs.FileType.File:
+        return None
+    with filesystem.open_input_stream(path) as stream:
+        return bytes(stream.read())
+
+
+def read_json(workspace: Workspace, *names: str) -> Any:
+    """Return the parsed content of a file, or None where there is none."""
+    content = read_bytes(workspace, *names)
+    try:
+        return None if content is None else json.loads(content)
+    except ValueError as error:
+        raise WorkspaceError(f"{workspace.path(*names)}: damaged ({error}); remove it and build again") from error
+
+
+def write_bytes(workspace: Workspace, content: bytes, *names: str) -> None:
+    """Write a small file so that readers see the old or the new one, never a part."""
+    filesystem, path = workspace.locate(*names)
+    filesystem.create_dir(path.rpartition("/")[0], recursive=True)
+    if isinstance(filesystem, pafs.LocalFileSystem):
+        fresh = Path(f"{path}.{uuid.uuid4().hex}")
+        with fresh.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.replace(path)
+        return
+    with filesystem.open_output_stream(path) as stream:
+        stream.write(content)
+
+
+def write_json(workspace: Workspace, value: Any, *names: str) -> None:
+    """Write a value as JSON, keys sorted."""
+    write_bytes(workspace, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode(), *names)
+
+
+def commit(workspace: Workspace, run: Run) -> Run:
+    """Make a run readable: write its record, then remove what tasks left over.
+
+    Raises:
+        WorkspaceError: a part is missing or has another size than its task reported.
+    """
+    filesystem, folder = workspace.locate("tables", run.table, run.run_id)
+    infos = filesystem.get_file_info(pafs.FileSelector(folder, allow_not_found=True))
+    sizes = {info.base_name: info.size for info in infos}
+    for part in run.parts:
+        if sizes.get(part.path) != part.bytes:
+            raise WorkspaceError(f"{folder}/{part.path}: expected {part.bytes} bytes, found {sizes.get(part.path)}")
+    ordered = replace(run, parts=tuple(sorted(run.parts, key=lambda part: part.path)))
+    write_json(workspace, asdict(ordered), "tables", run.table, run.run_id, "run.json")
+    for name in sizes.keys() - {part.path for part in run.parts} - {"run.json"}:
+        filesystem.delete_file(f"{folder}/{name}")
+    return ordered
+
+
+def runs(workspace: Workspace, table: str, *, digest: str | None = None, inputs: str | None = None) -> list[Run]:
+    """Return the complete runs of a table, by run_id; of one digest or one set of inputs where given."""
+    filesystem, folder = workspace.locate("tables", table)
+    names = sorted(i.base_name for i in filesystem.get_file_info(pafs.FileSelector(folder, allow_not_found=True)))
+    found = []
+    for name in names:
+        record = read_json(workspace, "tables", table, name, "run.json")
+        if record is None or (digest and record["digest"] != digest) or (inputs and record["inputs"] != inputs):
+            continue
+        parts = tuple(Part(**part) for part in record.pop("parts"))
+        found.append(Run(**record, parts=parts))
+    return found
+
+
+def part_paths(workspace: Workspace, found: list[Run]) -> list[str]:
+    """Return the paths of all parts of some runs."""
+    return [workspace.path("tables", run.table, run.run_id, part.path) for run in found for part in run.parts]
+
+
+def read_table(
+    workspace: Workspace, table: schema.Table, found: list[Run], columns: list[str] | None = None
+) -> pa.Table:
+    """Read runs into memory without Spark, rows in no particular order; for small tables and lookups."""
+    filesystem, _ = workspace.locate()
+    kept = table.columns if columns is None else pa.schema([table.columns.field(name) for name in columns])
+    tables = [
+        pq.read_table(path, filesystem=filesystem, columns=kept.names).cast(kept)
+        for path in part_paths(workspace, found)
+    ]
+    return pa.concat_tables(tables) if tables else kept.empty_table()
