@@ -115,13 +115,14 @@ def _model() -> Check:
 
 
 def _rule_sets() -> Iterator[Check]:
-    from stackcurate.kernels.license_policy import PolicyConfig, policy_version
+    from stackcurate.kernels.license_policy import load_policy
     from stackcurate.kernels.malware import MalwareConfig, rule_sets
 
-    yield Check("licence policy", "ok", policy_version(PolicyConfig()))
+    policy = load_policy()
+    yield Check("licence policy", "ok", f"{policy.profile} {policy.version} {policy.digest[:12]}")
     try:
         for found in rule_sets(MalwareConfig()):
-            yield Check("malware rules", "ok", " ".join(map(str, found)))
+            yield Check("malware rules", "ok", f"{found.name} {found.version}, {found.rules} rules, {found.licence}")
     except (ImportError, StackcurateError) as error:
         yield Check("malware rules", "missing", str(error), 'pip install "stackcurate[scan]"')
 

@@ -116,9 +116,10 @@ def ensure_clusters(build: Build, blobs: DataFrame) -> tuple[DataFrame, pa.Table
     inputs = _set_digest(blobs)
     if not runs(build.workspace, schema.NEAR_DUPS.name, digest=digest, inputs=inputs):
         edges_run = build.next_run(schema.NEAR_DUP_EDGES, digest, inputs)
-        pairs = _with_sizes(candidate_pairs(bands), blobs)
+        config = build.config[near_dups.section]
+        pairs = _with_sizes(candidate_pairs(bands, config), blobs)
         with build.progress(near_dups.name, blobs.count()) as on_rows:
-            edges = verify(by_left(pairs, build.tasks), build.config[near_dups.section], build.blobs)
+            edges = verify(by_left(pairs, build.tasks), config, build.blobs)
             write(edges, build.workspace, schema.NEAR_DUP_EDGES, edges_run)
             clusters = with_clusters(blobs, _edges(build, digest, inputs))
             run = build.next_run(schema.NEAR_DUPS, digest, inputs)

@@ -19,13 +19,15 @@ from stackcurate.facts import Build, Progress, ensure, ensure_clusters, silent
 from stackcurate.kernels.license_policy import PolicyConfig
 from stackcurate.kernels.opt_outs import parse
 from stackcurate.kernels.quality_policy import QualityPolicy
+from stackcurate.kernels.spans import RedactionConfig
 from stackcurate.release.election import elect_files
 from stackcurate.release.export import export
 from stackcurate.release.manifest import Release, find_release
 from stackcurate.release.policy import ReleaseConfig, judge
 from stackcurate.session import SparkConfig
+from stackcurate.sources.directories import SourcesConfig
 from stackcurate.sources.ingest import ingest, input_id
-from stackcurate.sources.local import Input, SourcesConfig, discover
+from stackcurate.sources.local import Input, discover
 from stackcurate.stages import (
     PIPELINE,
     language,
@@ -37,7 +39,7 @@ from stackcurate.stages import (
     pii,
     quality,
 )
-from stackcurate.stages.licenses import with_scanned_as
+from stackcurate.stages.licenses import legal_texts, with_scanned_as
 from stackcurate.workspace import locked, open_workspace, read_json, runs, write_json
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ SECTIONS: Mapping[str, type] = {
     **{stage.section: stage.config for stage in PIPELINE},
     "policy": PolicyConfig,
     "quality_policy": QualityPolicy,
+    "redaction": RedactionConfig,
     "release": ReleaseConfig,
     "spark": SparkConfig,
 }
@@ -130,7 +133,7 @@ def run_until(config: Config, name: str, progress: Progress = silent) -> int:
         for _ in steps(under_way, files, repos, facts):
             if name in facts:
                 break
-        return facts[name].count()
+        return int(facts[name].count())
 
 
 def steps(
@@ -141,13 +144,15 @@ def steps(
     Malware and pii look only at what an election would keep, until the election stands.
     """
     config = under_way.config.sections
-    facts["opt_outs"] = opt_outs(files, config["opt_outs"], repos=repos, requests=requests(under_way))
+    requests = under_way.spark.createDataFrame(requests_of(under_way.config))
+    facts["opt_outs"] = opt_outs(files, config["opt_outs"], repos=repos, requests=requests)
     yield None
     readable = files.where("blob_id is not null").persist()
     scanned = with_scanned_as(readable.select("path", "blob_id", "size")).dropDuplicates(["blob_id", "scanned_as"])
     facts["license_scan"] = ensure(under_way, license_scan, scanned)
     yield None
-    facts["licenses"] = ensure(under_way, licenses, readable, repos=repos, license_detections=facts["license_scan"])
+    evidence = {"license_detections": facts["license_scan"], "legal_texts": legal_texts(readable, under_way.blobs)}
+    facts["licenses"] = ensure(under_way, licenses, readable, repos=repos, **evidence)
     yield None
     candidates = _admissible(readable, facts, config)
     facts["language"] = ensure(under_way, language, candidates)
@@ -162,8 +167,9 @@ def steps(
 
 def take_in(under_way: Build, inputs: list[Input]) -> tuple[DataFrame, DataFrame]:
     """Read the inputs that are new and return files and repositories of exactly these inputs."""
-    ingest(under_way, inputs)
-    wanted = [(input_id(item, under_way.config["sources"]),) for item in inputs]
+    config = under_way.config["sources"]
+    ingest(lambda: under_way.spark, under_way.workspace, inputs, config, lambda: under_way.tasks, under_way.progress)
+    wanted = [(input_id(item, config),) for item in inputs]
     current = under_way.spark.createDataFrame(wanted, "input_id string").hint("broadcast")
     tables = []
     for table in (schema.FILES, schema.REPOS):
@@ -173,11 +179,14 @@ def take_in(under_way: Build, inputs: list[Input]) -> tuple[DataFrame, DataFrame
     return tables[0], tables[1]
 
 
-def requests(under_way: Build) -> DataFrame:
-    """Return the opt-out requests of the files that the config names."""
-    parsed = [parse(text, Path(name).name) for name, text in _request_files(under_way.config)]
-    table = pa.Table.from_batches(parsed, schema=schema.OPT_OUTS.columns)
-    return under_way.spark.createDataFrame(table)
+def requests_of(config: Config) -> pa.Table:
+    """Return the opt-out requests of the files that a config names, as `opt_outs`.
+
+    Raises:
+        SourceError: a file cannot be read.
+    """
+    parsed = [parse(text, Path(name).name) for name, text in _request_files(config)]
+    return pa.Table.from_batches(parsed, schema=schema.OPT_OUTS.columns)
 
 
 def _request_files(config: Config) -> list[tuple[str, str]]:
@@ -212,7 +221,7 @@ def settle(
     """
     config = under_way.config.sections
     while True:
-        elected = elect_files(judge(files, facts, config), repos, edges).persist()
+        elected = elect_files(judge(files, facts, config), repos, edges, config["near_dups"].threshold).persist()
         kept = elected.where("reason is null").select(*schema.FILES.columns.names)
         for stage in (malware, pii):
             facts[stage.name] = ensure(under_way, stage, _blobs(kept))

@@ -25,6 +25,7 @@ from stackcurate.errors import SchemaError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
 
 Batches = Iterator[pa.RecordBatch]
 RowFunction = Callable[[Batches], Batches]
@@ -151,12 +152,14 @@ def _with_content(stage: Stage, batch: pa.RecordBatch, blobs: BlobReader | None)
     return blobs.attach(batch)
 
 
-def spark_schema(columns: pa.Schema) -> Any:
-    """Return the Spark type of an Arrow schema."""
+def spark_schema(columns: pa.Schema, after: DataFrame | None = None) -> StructType:
+    """Return the Spark type of an Arrow schema; the columns of a DataFrame come first where one is given."""
     from pyspark.sql.pandas.types import from_arrow_schema
+    from pyspark.sql.types import StructType
 
     plain = pa.schema([pa.field(f.name, f.type) for f in columns])
-    return from_arrow_schema(plain, prefer_timestamp_ntz=False)
+    added = from_arrow_schema(plain, prefer_timestamp_ntz=False)
+    return added if after is None else StructType([*after.schema.fields, *added.fields])
 
 
 def _source_digest(module: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -22,9 +23,10 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from stackcurate.release.manifest import FUNNEL, Release
+
 if TYPE_CHECKING:
     from stackcurate.facts import Progress as BuildProgress
-    from stackcurate.release.manifest import Release
     from stackcurate.stages.tables import OnRows
 
 
@@ -82,8 +84,9 @@ def funnel_table(funnel: Mapping[str, Any]) -> Table:
     return table
 
 
-def print_funnel(console: Console, release: Release, funnel: Mapping[str, Any]) -> None:
+def print_release(console: Console, release: Release) -> None:
     """Print the funnel of a release and where it lies."""
+    funnel = json.loads((Path(release.path) / FUNNEL).read_text())
     console.print(funnel_table(funnel))
     dropped = sum(row["files"] for row in funnel["dropped"])
     console.print(f"{funnel['kept']['files']:,} kept + {dropped:,} dropped = {funnel['files']:,} read", highlight=False)

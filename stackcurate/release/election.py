@@ -18,13 +18,14 @@ BEST_FIRST = ("stars desc", "forks desc", "pushed_at desc", "repo_id", "revision
 stars, forks and revision date; all candidates here have an admissible licence, and the names break each tie."""
 
 
-def elect_files(judged: DataFrame, repos: DataFrame, edges: pa.Table) -> DataFrame:
+def elect_files(judged: DataFrame, repos: DataFrame, edges: pa.Table, threshold: float) -> DataFrame:
     """Take out copies and near-duplicates of files that are kept.
 
     Args:
         judged: files with `stage`, `reason` and `detail`; those without a reason are candidates.
         repos: stars, forks and times by repo_id and revision.
         edges: verified edges as `near_dup_edges`.
+        threshold: least similarity of a file to the kept one that stands for it.
 
     Returns:
         The same files; a copy gets `exact_duplicate`, a similar file `near_duplicate`, `detail` the file that
@@ -42,7 +43,7 @@ def elect_files(judged: DataFrame, repos: DataFrame, edges: pa.Table) -> DataFra
     best = ranked.where("rank = 1").select(
         "blob_id", *(c.split()[0] for c in BEST_FIRST if c != "file_id"), F.col("file_id").alias("best_file_id")
     )
-    losers = best.sparkSession.createDataFrame(_similar_losers(best, edges))
+    losers = best.sparkSession.createDataFrame(_similar_losers(best, edges, threshold))
     standing = (
         best.select("blob_id", "best_file_id")
         .join(losers, "blob_id", "left")
@@ -71,26 +72,27 @@ def _ordering(column: str) -> Column:
     return F.col(name).desc_nulls_last() if descending else F.col(name).asc_nulls_last()
 
 
-def _similar_losers(best: DataFrame, edges: pa.Table) -> pa.Table:
-    """Elect among the blobs that have edges, on the driver: blob_id and the file that stands for it."""
-    empty = pa.table({"blob_id": pa.array([], pa.string()), "kept_file_id": pa.array([], pa.string())})
-    if not edges.num_rows:
-        return empty
-    ids = pa.chunked_array([*edges["left_blob_id"].chunks, *edges["right_blob_id"].chunks]).unique()
+def _similar_losers(best: DataFrame, edges: pa.Table, threshold: float) -> pa.Table:
+    """Elect among the blobs that have edges, on the driver: blob_id and the file that stands for it.
+
+    Blobs that are not admissible take part as witnesses: they may prove that two others are similar.
+    """
+    ids = pa.chunked_array([*edges["left_blob_id"].chunks, *edges["right_blob_id"].chunks], pa.string()).unique()
     involved = best.sparkSession.createDataFrame(pa.table({"blob_id": ids}))
     ordered = best.join(involved, "blob_id").orderBy(
         *(_ordering(c.replace("file_id", "best_file_id")) for c in BEST_FIRST)
     )
-    contested = ordered.select("blob_id", "best_file_id").toArrow().combine_chunks()
-    if not contested.num_rows:
-        return empty
-    known = contested["blob_id"].combine_chunks()
-    left, right = (pc.index_in(edges[name], known).combine_chunks() for name in ("left_blob_id", "right_blob_id"))
-    both = pc.and_(left.is_valid(), right.is_valid())
-    count = len(known)
-    kept = elect(
-        np.arange(count), left.filter(both).to_numpy(), right.filter(both).to_numpy(), np.ones(count, dtype=bool)
+    contested = ordered.select("blob_id", "best_file_id").toArrow()
+    ranked = pc.index_in(contested["blob_id"], ids).combine_chunks().to_numpy().astype(np.int64)
+    admissible = np.zeros(len(ids), dtype=bool)
+    admissible[ranked] = True
+    order = np.concatenate([ranked, np.flatnonzero(~admissible)])
+    left, right = (
+        pc.index_in(edges[name], ids).combine_chunks().to_numpy() for name in ("left_blob_id", "right_blob_id")
     )
-    lost = np.flatnonzero(kept != np.arange(count))
-    files = contested["best_file_id"].combine_chunks()
-    return pa.table({"blob_id": known.take(pa.array(lost)), "kept_file_id": files.take(pa.array(kept[lost]))})
+    kept = elect(order, left, right, admissible, edges["similarity"].to_numpy(), threshold)
+    lost = np.flatnonzero(admissible & (kept != np.arange(len(ids))))
+    names = contested["best_file_id"].take(
+        pc.index_in(ids.take(pa.array(kept[lost])), contested["blob_id"].combine_chunks())
+    )
+    return pa.table({"blob_id": ids.take(pa.array(lost)), "kept_file_id": names})

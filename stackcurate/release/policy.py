@@ -5,7 +5,7 @@ A stage that has not run judges nothing; a file that a stage could not look at i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from stackcurate.config import setting
-from stackcurate.kernels.license_policy import PolicyConfig, classify_all
+from stackcurate.kernels.license_policy import ADMISSIBLE, PolicyConfig, classify, load_policy
 from stackcurate.kernels.quality_policy import QualityPolicy, reasons
-from stackcurate.stage import Batches
+from stackcurate.stage import Batches, spark_schema
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -41,7 +41,6 @@ class ReleaseConfig:
     )
     shard_bytes: int = setting(256 << 20, "source bytes per shard, roughly; never splits an owner")
     row_group_bytes: int = setting(6 << 20, "bytes of text per row group")
-    copyright_names: str = setting("sidecar", "names in copyright lines: `keep`, `redact` or `sidecar`")
     redaction_key: str = setting("", "key of the pseudonyms; the same key gives the same ones")
 
     def __post_init__(self) -> None:
@@ -49,8 +48,6 @@ class ReleaseConfig:
             raise ValueError(f"version must be a plain name, found {self.version!r}")
         if self.shard_bytes <= 0 or self.row_group_bytes <= 0:
             raise ValueError("shard_bytes and row_group_bytes must be positive")
-        if self.copyright_names not in ("keep", "redact", "sidecar"):
-            raise ValueError(f"copyright_names must be keep, redact or sidecar, found {self.copyright_names!r}")
 
 
 def judge(files: DataFrame, facts: Mapping[str, DataFrame], config: Mapping[str, Any]) -> DataFrame:
@@ -68,7 +65,7 @@ def judge(files: DataFrame, facts: Mapping[str, DataFrame], config: Mapping[str,
     verdicts = [_source_error()]
     for name, rule in _RULES.items():
         if name in facts:
-            verdicts += rule(config["release"])
+            verdicts += rule(config)
     return _first(joined, verdicts)
 
 
@@ -88,13 +85,14 @@ def _join(files: DataFrame, name: str, facts: DataFrame, config: Mapping[str, An
 def _with_class(files: DataFrame, facts: DataFrame, policy: PolicyConfig) -> DataFrame:
     """Add the class of each licence; distinct expressions are few, so the driver classifies them."""
     expressions = facts.select("license").where("license is not null").distinct().toArrow()["license"].to_pylist()
-    rows = sorted(classify_all(expressions, policy).items())
+    loaded = load_policy(policy)
+    rows = [(expression, classify(expression, loaded)) for expression in sorted(expressions)]
     classes = files.sparkSession.createDataFrame(rows, "license string, license_type string")
     return files.join(classes.hint("broadcast"), "license", "left")
 
 
 def _with_quality_reason(files: DataFrame, policy: QualityPolicy) -> DataFrame:
-    columns = files.schema.add("quality_reason", "string")
+    columns = spark_schema(pa.schema([("quality_reason", pa.string())]), after=files)
     return files.mapInArrow(partial(_add_quality_reason, policy=policy), columns)
 
 
@@ -113,26 +111,33 @@ def _verdict(condition: str, stage: str, reason: str, detail: str = "null") -> C
     )
 
 
+def _listed(names: Iterable[str]) -> str:
+    """Return names as SQL literals between commas; the empty string where there are none."""
+    return ", ".join("'" + name.replace("'", "''") + "'" for name in names) or "''"
+
+
 def _source_error() -> Column:
     return _verdict("error is not null or blob_id is null", "files", "coalesce(error, 'unreadable')")
 
 
-def _opt_out_rules(_: ReleaseConfig) -> list[Column]:
+def _opt_out_rules(_: Mapping[str, Any]) -> list[Column]:
     return [_verdict("request_id is not null", "opt_outs", "'opted_out'", "request_id")]
 
 
-def _license_rules(config: ReleaseConfig) -> list[Column]:
-    kept = ", ".join(f"'{name}'" for name in config.license_classes) or "''"
+def _license_rules(config: Mapping[str, Any]) -> list[Column]:
+    kept = _listed(config["release"].license_classes)
+    unlicensed = load_policy(config["policy"]).keep_unlicensed
+    reasons = _listed((*ADMISSIBLE, "no_license") if unlicensed else ADMISSIBLE)
     return [
         _verdict("licenses_error is not null", "licenses", "licenses_error"),
         _verdict(
-            "seen_licenses and license_reason <> 'resolved'",
+            f"seen_licenses and coalesce(license_reason, '') not in ({reasons})",
             "licenses",
-            "license_reason",
+            "coalesce(license_reason, 'not_scanned')",
             "concat_ws(' ', license, license_source, license_path)",
         ),
         _verdict(
-            f"seen_licenses and coalesce(license_type, 'unknown') not in ({kept})",
+            f"license_reason <> 'no_license' and coalesce(license_type, 'unknown') not in ({kept})",
             "licenses",
             "concat('license_', coalesce(license_type, 'unknown'))",
             "concat_ws(' ', license, license_source, license_path, license_lines)",
@@ -140,30 +145,31 @@ def _license_rules(config: ReleaseConfig) -> list[Column]:
     ]
 
 
-def _language_rules(config: ReleaseConfig) -> list[Column]:
+def _language_rules(config: Mapping[str, Any]) -> list[Column]:
     rules = [
         _verdict("language_error is not null", "language", "language_error"),
         _verdict("seen_language and language is null", "language", "'unknown_language'"),
     ]
-    if config.languages:
-        kept = ", ".join("'" + name.replace("'", "''") + "'" for name in config.languages)
+    release = config["release"]
+    if release.languages:
+        kept = _listed(release.languages)
         rules.append(_verdict(f"language not in ({kept})", "language", "'language_not_wanted'", "language"))
-    if not config.generated:
+    if not release.generated:
         rules.append(_verdict("generated", "language", "'generated'"))
-    if not config.vendored:
+    if not release.vendored:
         rules.append(_verdict("vendored", "language", "'vendored'"))
     return rules
 
 
-def _quality_rules(_: ReleaseConfig) -> list[Column]:
+def _quality_rules(_: Mapping[str, Any]) -> list[Column]:
     return [
         _verdict("quality_error is not null", "quality", "quality_error"),
         _verdict("seen_quality and quality_reason is not null", "quality", "quality_reason"),
     ]
 
 
-def _malware_rules(config: ReleaseConfig) -> list[Column]:
-    verdicts = ", ".join(f"'{name}'" for name in config.malware_verdicts) or "''"
+def _malware_rules(config: Mapping[str, Any]) -> list[Column]:
+    verdicts = _listed(config["release"].malware_verdicts)
     rules = "concat_ws(',', array_distinct(transform(findings, f -> f.rule)))"
     return [
         _verdict("malware_error is not null", "malware", "malware_error"),
@@ -172,7 +178,7 @@ def _malware_rules(config: ReleaseConfig) -> list[Column]:
     ]
 
 
-def _pii_rules(_: ReleaseConfig) -> list[Column]:
+def _pii_rules(_: Mapping[str, Any]) -> list[Column]:
     return [
         _verdict("pii_error is not null", "pii", "pii_error"),
         _verdict("seen_pii and spans is null", "pii", "'not_scanned'"),

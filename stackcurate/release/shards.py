@@ -15,7 +15,9 @@ import pyarrow.parquet as pq
 
 from stackcurate import schema
 from stackcurate.blobs import BlobReader
+from stackcurate.kernels.byte_patterns import Span
 from stackcurate.kernels.content import blob_id, decode
+from stackcurate.kernels.spans import RedactionConfig, redact
 from stackcurate.release.policy import ReleaseConfig
 from stackcurate.stage import Batches, spark_schema
 from stackcurate.workspace import Workspace, write_bytes
@@ -41,6 +43,7 @@ class ShardWriter:
     workspace: Workspace
     blobs: BlobReader
     config: ReleaseConfig
+    redaction: RedactionConfig
 
 
 def directory(language: str) -> str:
@@ -114,9 +117,7 @@ def write_shard(rows: pa.Table, writer: ShardWriter) -> dict[str, Any]:
     rows = rows.combine_chunks()
     path = rows["shard"][0].as_py()
     contents = writer.blobs.read_many(rows["blob_id"].combine_chunks())
-    released = [
-        _release_row(row, content, writer.config) for row, content in zip(rows.to_pylist(), contents, strict=True)
-    ]
+    released = [_release_row(row, content, writer) for row, content in zip(rows.to_pylist(), contents, strict=True)]
     table = pa.Table.from_pylist(released, schema=schema.RELEASE.columns)
     data = encode(table, writer.config.row_group_bytes)
     write_bytes(writer.workspace, data, "releases", writer.config.version, path)
@@ -131,17 +132,15 @@ def write_shard(rows: pa.Table, writer: ShardWriter) -> dict[str, Any]:
     }
 
 
-def _release_row(row: dict[str, Any], content: bytes, config: ReleaseConfig) -> dict[str, Any]:
-    from stackcurate.kernels.spans import RedactionConfig, Span, redact
-
+def _release_row(row: dict[str, Any], content: bytes, writer: ShardWriter) -> dict[str, Any]:
     spans = [Span(**span) for span in row["spans"] or []]
     redacted, count = redact(
         content,
         spans,
         path=row["path"],
         repo_id=row["repo_id"],
-        key=config.redaction_key.encode(),
-        config=RedactionConfig(copyright_names=config.copyright_names),
+        key=writer.config.redaction_key.encode(),
+        config=writer.redaction,
     )
     text, _ = decode(redacted)
     assert text is not None, f"{row['path']}: binary content passed the policy"

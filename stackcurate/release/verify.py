@@ -128,13 +128,15 @@ def _undone(table: pa.Table, config: dict[str, Any]) -> Iterator[str]:
     """Yield where the detectors still find something in the released text."""
     from stackcurate.kernels.pii import PiiConfig, find
 
-    values = {key: tuple(v) if isinstance(v, list) else v for key, v in config["pii"].items()}
+    values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in config["pii"].items()}
     spans = find(table["content"].combine_chunks().cast(pa.binary()), PiiConfig(**values))["spans"]
-    kept_names = config["release"]["copyright_names"] == "keep"
+    redaction = config["redaction"]
     for index in pc.indices_nonzero(pc.greater(pc.fill_null(pc.list_value_length(spans), 0), 0)).to_pylist():
         for span in spans[index].as_py():
-            if kept_names and span["entity"] == "NAME":
+            if span["score"] < redaction["min_score"] or span["entity"] in redaction["keep_entities"]:
                 continue
+            if span["entity"] == "NAME" and redaction["copyright_names"] == "keep":
+                continue  # holders stay, and a span does not say whether it is one
             row = table.slice(index, 1).select(["repo", "path"]).to_pylist()[0]
             yield f"{row['repo']} {row['path']}: {span['entity']} at {span['start']} is not redacted ({span['rule']})"
 

@@ -11,6 +11,19 @@ from stackcurate.stages.opt_outs import opt_outs
 from stackcurate.stages.pii import pii
 from stackcurate.stages.quality import quality
 
+__all__ = [
+    "PIPELINE",
+    "language",
+    "license_scan",
+    "licenses",
+    "malware",
+    "near_dup_bands",
+    "near_dups",
+    "opt_outs",
+    "pii",
+    "quality",
+]
+
 PIPELINE: tuple[Stage, ...] = (
     license_scan,
     licenses,

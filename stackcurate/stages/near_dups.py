@@ -19,10 +19,6 @@ from stackcurate.stage import Batches, Stage, spark_schema
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-ALL_PAIRS = 64
-"""Largest bucket in which every pair is a candidate; in larger ones each member meets the first `ANCHORS`."""
-ANCHORS = 16
-
 near_dup_bands = Stage(
     name="near_dup_bands",
     section="near_dups",
@@ -30,16 +26,20 @@ near_dup_bands = Stage(
     reads=("content",),
     config=NearDupConfig,
     kernel="minhash:sketch",
-    modules=("kernels.minhash_numba",),
+    modules=("kernels.minhash_numba", "kernels.shingles", "kernels.shingles_numba", "kernels.content"),
     metrics={"sketched": "count_if(bands is not null)"},
 )
 
 
-def candidate_pairs(bands: DataFrame) -> DataFrame:
+def candidate_pairs(bands: DataFrame, config: NearDupConfig) -> DataFrame:
     """Return the distinct pairs of blobs that share a band, smaller id on the left.
+
+    In a bucket of more than `full_bucket` members the later ones meet only its first `anchors`: the number of pairs
+    grows with the members, not with their square.
 
     Args:
         bands: blob_id and the keys of its bands.
+        config: sizes of buckets.
     """
     from pyspark.sql import functions as F
 
@@ -49,10 +49,11 @@ def candidate_pairs(bands: DataFrame) -> DataFrame:
         .agg(F.sort_array(F.collect_set("blob_id")).alias("ids"))
         .where("size(ids) > 1")
     )
-    met = f"if(size(ids) <= {ALL_PAIRS}, size(ids), {ANCHORS})"
+    met = f"if(at <= {config.full_bucket}, at, {config.anchors})"
     return (
-        buckets.selectExpr("ids", f"posexplode(slice(ids, 1, {met})) as (at, left_blob_id)")
-        .selectExpr("left_blob_id", "explode(slice(ids, at + 2, size(ids))) as right_blob_id")
+        buckets.selectExpr("ids", "posexplode(ids) as (at, right_blob_id)")
+        .selectExpr("right_blob_id", f"explode(slice(ids, 1, {met})) as left_blob_id")
+        .select("left_blob_id", "right_blob_id")
         .distinct()
     )
 
@@ -145,7 +146,7 @@ def cluster_contents(df: DataFrame, config: NearDupConfig) -> DataFrame:
         config: sketch and threshold.
     """
     distinct = df.dropDuplicates(["blob_id"])
-    pairs = candidate_pairs(near_dup_bands(distinct, config))
+    pairs = candidate_pairs(near_dup_bands(distinct, config), config)
     task = partial(_verify_joined, config=config)
     left, right = (
         distinct.select(*(distinct[name].alias(f"{side}_{name}") for name in ("blob_id", "content")))
@@ -169,7 +170,7 @@ near_dups = Stage(
     reads=("content",),
     config=NearDupConfig,
     transform=cluster_contents,
-    modules=("kernels.minhash", "kernels.minhash_numba", "kernels.clusters"),
+    modules=("kernels.minhash", "kernels.clusters", "kernels.clusters_numba"),
     after=(near_dup_bands,),
     metrics={"clustered": "count_if(cluster_id <> blob_id)"},
 )

