@@ -30,6 +30,7 @@ ConfigPath = Annotated[Path | None, typer.Option("--config", "-c", help="TOML fi
 Overrides = Annotated[list[str] | None, typer.Option("--set", "-s", help="Override a value: `section.key=value`.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON lines instead of a table.")]
 Paths = Annotated[list[Path] | None, typer.Argument(help="Files, folders or archives to look at, without Spark.")]
+Replace = Annotated[bool, typer.Option("--replace", help="Build a release anew that was made from something else.")]
 RunLocal = Annotated[bool, typer.Option("--run-local", help="Start Spark and run a small job.")]
 Query = Annotated[str, typer.Argument(help="An owner, owner/repository, owner/repository/path or a blob id.")]
 NewVersion = Annotated[str, typer.Option("--to", help="Name of the new release.")]
@@ -37,7 +38,7 @@ Version = Annotated[str, typer.Option("--version", "-V", help="Version of the re
 
 
 @app.command()
-def build(config: ConfigPath = None, overrides: Overrides = None) -> None:
+def build(config: ConfigPath = None, overrides: Overrides = None, replace: Replace = False) -> None:
     """Build the release that a config describes; a second run does only what is missing.
 
     Example: `stackcurate build --config demo.toml`
@@ -45,7 +46,8 @@ def build(config: ConfigPath = None, overrides: Overrides = None) -> None:
     from stackcurate import pipeline
     from stackcurate.terminal import print_release, progress
 
-    print_release(out, pipeline.build(pipeline.load_config(config, overrides or []), progress(err)))
+    loaded = pipeline.load_config(config, overrides or [])
+    print_release(out, pipeline.build(loaded, progress(err), replace=replace))
 
 
 @app.command()

@@ -71,10 +71,15 @@ def load_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -
     return load(path, SECTIONS, overrides)
 
 
-def build(config: Config, progress: Progress = silent) -> Release:
+def build(config: Config, progress: Progress = silent, *, replace: bool = False) -> Release:
     """Build the release that a config describes, doing only what is missing.
 
     Starts no Spark session where inputs, config and code are those of the release that is there.
+
+    Args:
+        config: as `load_config` gives it.
+        progress: shows the stages.
+        replace: build a release anew that was made from something else, under its name.
 
     Raises:
         SourceError: an input folder is missing or empty.
@@ -86,7 +91,7 @@ def build(config: Config, progress: Progress = silent) -> Release:
     digest = build_digest(config, inputs)
     with locked(workspace):
         record = read_json(workspace, "builds", f"{digest}.json")
-        found = find_release(workspace, config["release"].version, digest)
+        found = find_release(workspace, config["release"].version, digest, replace=replace)
         if record and found:
             return found
         under_way = Build(config, workspace, progress)

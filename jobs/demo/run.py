@@ -22,7 +22,7 @@ def main() -> int:
     start = time.monotonic()
     packages = ROOT / ".demo" / "packages"
     missing = fetch(packages)
-    arguments = ["--config", CONFIG]
+    arguments = ["--config", CONFIG, "--replace"]
     if not any(packages.iterdir()):
         print("no package could be fetched: the demo runs on generated archives instead")
         write_corpus(ROOT / ".demo" / "generated")

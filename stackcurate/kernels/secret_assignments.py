@@ -34,7 +34,7 @@ _ASSIGNMENT = re.compile(
     (?P<word>{_PASSWORD}|{_NAMED_KEY.replace(" ", "[ ]")}|{_WEAK})
     (?P<rest>[\w\-]{{0,40}}) (?:\[[0-9]{{0,6}}\])? (?P<close>\\{{0,3}}["'`])? \]? [ \t]{{0,20}}
     (?P<op> := | => | ={{1,3}} | !==? | ::?[ \t]{{0,4}}[A-Za-z][\w.<>|\[\]]{{0,40}}[ \t]{{0,4}}= | : | , | > ) [ \t]{{0,20}}
-    (?: (?:[@$]|[a-z]{{1,2}})? (?P<quote>\\{{0,3}}["'`]) (?P<quoted>(?:(?!(?P=quote))(?:\\.|[^\n])){{1,512}}) (?P=quote)
+    (?: (?:[@$]|[a-z]{{1,2}})? (?P<quote>\\{{0,3}}["'`]) (?P<quoted>(?:(?!(?P=quote))(?:\\.|[^\n])){{1,512}}+) (?P=quote)
       | (?P<bare>[^\s"'`<>(){{}}\[\],;|&\\]{{4,256}}) (?P<after>[^\n]?) )
     """.encode("latin-1")
 )
@@ -46,8 +46,10 @@ _INLINE = re.compile(rb"(?:^|[\s;?&\"'`\-]|-D|--[\w\-]*)$")
 _NAME_BEFORE = re.compile(rb"[\w\-.]{0,64}$")
 _CAMEL = re.compile(rb"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
 _IDENTIFIER = re.compile(rb"[A-Za-z_][\w.]*")
-_TYPE = re.compile(rb"(?i)[a-z_]\w*(?:\.[a-z_]\w*)+|(?:u?int|float|bytes?|char|varchar|string|text|uuid|base|utf|[uif])\d*\w{0,8}")
+_TYPE = re.compile(rb"(?i)[a-z_]\w*(?:\.[a-z_]\w*)++|(?:u?int|float|bytes?|char|varchar|string|text|uuid|base|utf|[uif])\d*\w{0,8}")
 _WORDY = re.compile(rb"[A-Za-z\x80-\xff\-_./:,;!?' ]*")
+_CASES = re.compile(rb"[a-z][A-Z].*[a-z][A-Z]")
+_WORD = re.compile(rb"[a-z]{5}|[A-Z]{5}|[-_./:,;!?' ]")
 _MIXED_RUN = re.compile(rb"[A-Za-z][0-9]|[0-9][A-Za-z]|[A-Za-z0-9][^A-Za-z0-9\-_./: ][A-Za-z0-9]|[a-z][A-Z]{2}")
 
 
@@ -159,8 +161,10 @@ def _score(word: bytes, value: bytes, least: int, key_entropy: float, *, bare: b
 
 
 def _is_mixed(value: bytes) -> bool:
-    """Return whether a value is more than words: a digit or sign among its letters, as in a password."""
-    return not _WORDY.fullmatch(value) and re.search(rb"[A-Za-z]", value) is not None
+    """Return whether a value is more than words: digits or signs among letters, or long with cases at random."""
+    if not re.search(rb"[A-Za-z]", value):
+        return False
+    return not _WORDY.fullmatch(value) or bool(len(value) >= 12 and _CASES.search(value) and not _WORD.search(value))
 
 
 def is_random(value: bytes) -> bool:

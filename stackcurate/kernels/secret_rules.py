@@ -29,7 +29,9 @@ _REFERENCE = re.compile(
     rb"|(?:arn|urn|projects|ref|op|vault|ssm|env|file|https?|ftp|ssh|git|s3|gs|ws)s?:.*|(?:\.{1,2}|~)/.*|/(?:[a-z][\w.-]*/)+[\w.*-]*"
 )
 _WORDS = re.compile(
-    rb"(?i)none|null|nil|true|false|undefined|string|str|bytes|int|integer|bool|boolean|any|object|test"
+    rb"(?i)none|null|nil|true|false|undefined|string|str|bytes|int|integer|bool|boolean|any|object|test|value|user"
+    rb"|username|login|password[:\d]{0,3}|passwd|passphrase|passw|pass|pwd|pw|secret|token|key|api_?key|api_?token"
+    rb"|\d{4}-\d\d-\d\d.{0,20}"
 )
 _ALPHABETS = tuple(
     text.encode()
@@ -91,12 +93,13 @@ def entropy(value: bytes) -> float:
     return -sum(count / size * math.log2(count / size) for count in Counter(value).values())
 
 
-def is_placeholder(value: bytes, extra: tuple[str, ...] = ()) -> bool:
+def is_placeholder(value: bytes, extra: tuple[str, ...] = (), *, by_form: bool = False) -> bool:
     """Return whether a value stands for a secret without being one: an example, a template, a reference.
 
     Args:
         value: as written between its quotes.
         extra: further words that mark a placeholder, in any case.
+        by_form: the value has the form of a token, whose random characters may spell a short word.
 
     >>> is_placeholder(b"${DB_PASSWORD}"), is_placeholder(b"changeme"), is_placeholder(b"hunter2-Prod")
     (True, True, False)
@@ -105,7 +108,7 @@ def is_placeholder(value: bytes, extra: tuple[str, ...] = ()) -> bool:
     lower = value.lower()
     return (
         len(set(lower)) < 4
-        or any(word in lower for word in keep_words())
+        or any(word in lower for word in keep_words() if not by_form or len(word) > 5)
         or any(word.lower().encode() in lower for word in extra)
         or any(pattern.fullmatch(value) for pattern in (_TEMPLATE, _REFERENCE, _WORDS, _UUID))
         or bool(_INTEGRITY.match(value))

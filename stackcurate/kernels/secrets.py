@@ -29,11 +29,15 @@ _BEGIN = re.compile(rb"-{4,5} ?BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)? ?-{4,
 _BORDER = re.compile(rb"(?P<end>-{4,5} ?END |Private-MAC:)|-{4,5} ?BEGIN ")
 _PEM_LONGEST = 32_768
 _PEM_PIECE = re.compile(rb"\\[a-zA-Z]|[A-Z][A-Za-z\-]{2,30}: [^\n\\]*|([A-Za-z0-9+/=]+)")
-_LITERALS = re.compile(
-    rb"""(["'])[A-Za-z0-9_\-.+/=]{2,512}\1(?:\s{0,20}[+.&\\]?\s{0,200}(["'])[A-Za-z0-9_\-.+/=]{2,512}\2){1,20}"""
+_CHAIN = re.compile(
+    rb"""(["'])[A-Za-z0-9_\-.+/=]{2,512}+\1(?:\s{0,20}[+.&\\]?\s{0,200}(["'])[A-Za-z0-9_\-.+/=]{2,512}+\2){1,5000}+"""
 )
-_LITERAL = re.compile(rb"""(["'])([A-Za-z0-9_\-.+/=]{2,512})\1""")
-_CHAIN = r"""["'][A-Za-z0-9_\-.+/=]{2,512}["'][ \t]{0,20}(?:[+.&\\]?[ \t]{0,20}["'][A-Za-z0-9_\-.+/=]{2}|[+.&\\]?[ \t\r]{0,20}$)"""
+_LITERAL = re.compile(rb"""(["'])([A-Za-z0-9_\-.+/=]{2,512}+)\1""")
+_CHAIN_BEGIN = (
+    r"""["'][A-Za-z0-9_\-.+/=]{2,512}["'][ \t]{0,20}[+.&\\]?[ \t\r]{0,20}(?:["'][A-Za-z0-9_\-.+/=]{2}|$)"""
+)
+_MIXED = re.compile(rb"\d.*[A-Za-z]|[A-Za-z].*\d", re.DOTALL)
+_CHAIN_LONGEST = 65_536
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,19 +83,30 @@ def _found(content: bytes, config: SecretsConfig) -> list[Span]:
 
 @cache
 def _gate() -> tuple[Pattern, ...]:
-    tokens = (Pattern(rule.name, rule.gate) for rule in token_rules().values())
     return (
-        *tokens,
+        *_token_gate(),
         *secret_assignments.GATE,
         *secret_plugins.gate(),
         Pattern("jwt", r"eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{2}"),
         Pattern("private_key", r"BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY|PuTTY-User-Key-File-[23]:"),
-        Pattern("split", _CHAIN),
+        Pattern("split", _CHAIN_BEGIN),
     )
+
+
+@cache
+def _token_gate() -> tuple[Pattern, ...]:
+    return tuple(Pattern(rule.name, rule.gate) for rule in token_rules().values())
+
+
+@cache
+def _known_by_form() -> frozenset[str]:
+    """Return the rules that find a secret wherever it stands."""
+    return frozenset({"jwt", "private_key", *(rule.name for rule in token_rules().values() if not rule.exact.groups)})
 
 
 def _scan(content: bytes, lines: list[Candidate], config: SecretsConfig) -> list[Span]:
     spans: list[Span] = []
+    chain_end = 0
     for name, start, end in lines:
         if name in token_rules():
             spans += _tokens(name, content, start, end, config)
@@ -101,10 +116,11 @@ def _scan(content: bytes, lines: list[Candidate], config: SecretsConfig) -> list
             spans += _web_tokens(content, start, end)
         elif name == "private_key":
             spans += _private_keys(content, start, end)
-        elif name == "split":
-            spans += _split_tokens(content, start, end, config)
-        else:
+        elif name != "split":
             spans += _plugin_tokens(name, content, start, end, config)
+        elif end > chain_end:
+            found, chain_end = _split_tokens(content, max(start, chain_end), end, config)
+            spans += found
     return spans
 
 
@@ -113,7 +129,8 @@ def _tokens(name: str, content: bytes, start: int, end: int, config: SecretsConf
     for match in rule.exact.finditer(content, start, end):
         first, last = secret_of(rule, match)
         value = content[first:last]
-        if (rule.entropy == 0 or entropy(value) >= rule.entropy) and not is_placeholder(value, config.keep_words):
+        by_form = not rule.exact.groups
+        if entropy(value) >= rule.entropy and not is_placeholder(value, config.keep_words, by_form=by_form):
             yield Span(first, last, rule.entity, rule.name, 0.95)
 
 
@@ -166,19 +183,33 @@ def _private_keys(content: bytes, start: int, end: int) -> Iterator[Span]:
             yield from (Span(first, last, "KEY", "private_key", 0.99) for first, last in body)
 
 
-def _split_tokens(content: bytes, start: int, end: int, config: SecretsConfig) -> Iterator[Span]:
-    """Yield the pieces of a token that is written as several literals side by side."""
-    for chain in _LITERALS.finditer(content, start, min(len(content), end + 2048)):
-        if chain.start() >= end:
-            return
+def _split_tokens(content: bytes, start: int, end: int, config: SecretsConfig) -> tuple[list[Span], int]:
+    """Return the pieces of tokens written as several literals side by side, and where the last chain ends."""
+    spans: list[Span] = []
+    reached = start
+    for first_literal in _LITERAL.finditer(content, start, end):
+        chain = _CHAIN.match(content, first_literal.start(), first_literal.start() + _CHAIN_LONGEST)
+        if chain is None or chain.start() < reached:
+            continue
+        reached = chain.end()
         pieces = [piece.span(2) for piece in _LITERAL.finditer(content, chain.start(), chain.end())]
         joined = b"".join(content[first:last] for first, last in pieces)
-        for rule in token_rules().values():
-            if rule.exact.groups or not (match := rule.exact.search(joined)):
-                continue
-            if entropy(match[0]) >= rule.entropy and not is_placeholder(match[0], config.keep_words):
-                yield from (Span(first, last, rule.entity, rule.name, 0.9) for first, last in pieces)
-                break
+        for token in _token_spans(joined, config):
+            spans += (token._replace(start=first, end=last) for first, last in _overlapping(pieces, token))
+    return spans, reached
+
+
+def _token_spans(content: bytes, config: SecretsConfig) -> Iterator[Span]:
+    for name, start, end in candidates(content, _token_gate()):
+        yield from _tokens(name, content, start, end, config)
+
+
+def _overlapping(pieces: list[tuple[int, int]], token: Span) -> Iterator[tuple[int, int]]:
+    position = 0
+    for first, last in pieces:
+        if position < token.end and position + last - first > token.start:
+            yield first, last
+        position += last - first
 
 
 def _outermost(spans: list[Span]) -> list[Span]:
@@ -191,13 +222,13 @@ def _outermost(spans: list[Span]) -> list[Span]:
 
 
 def _repeats(content: bytes, spans: list[Span], config: SecretsConfig) -> Iterator[Span]:
-    """Yield the further occurrences of what was found, where it is long enough to be no accident."""
-    values = {content[span.start : span.end]: span for span in reversed(spans)}
+    """Yield where else stands what only its surroundings gave away, if it is long enough to be no accident."""
     values = {
-        value: span
-        for value, span in values.items()
-        if len(value) >= config.min_repeat and re.search(rb"\d", value) and re.search(rb"[A-Za-z]", value)
+        content[span.start : span.end]: span
+        for span in reversed(spans)
+        if span.rule not in _known_by_form() and span.end - span.start >= config.min_repeat
     }
+    values = {value: span for value, span in values.items() if _MIXED.search(value)}
     if not values:
         return
     known = {span.start for span in spans}

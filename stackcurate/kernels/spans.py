@@ -98,7 +98,7 @@ def redact(
     (b'mail = "<EMAIL>"', 1)
     """
     encoding = as_utf8(content)[1]
-    chosen = [span for span in merge(_chosen(spans, config)) if _is_open(content, span, encoding)]
+    chosen = open_spans(content, spans, config)
     if not chosen:
         return content, 0
     inside = _quoting(content, path, chosen[-1].end) if config.placeholders != "words" and not encoding else _nowhere
@@ -109,6 +109,16 @@ def redact(
         pieces += [content[done : span.start], token.encode(encoding or "utf-8")]
         done = span.end
     return b"".join([*pieces, content[done:]]), len(chosen)
+
+
+def open_spans(content: bytes, spans: Iterable[Span], config: RedactionConfig = RedactionConfig()) -> list[Span]:
+    """Return what is still to be replaced: spans under the policy, merged, without those that hold a placeholder.
+
+    >>> open_spans(b"by <NAME>", [Span(3, 9, "NAME", "names.anchor", 0.9)])
+    []
+    """
+    encoding = as_utf8(content)[1]
+    return [span for span in merge(_chosen(spans, config)) if _is_open(content, span, encoding)]
 
 
 def _chosen(spans: Iterable[Span], config: RedactionConfig) -> list[Span]:

@@ -49,7 +49,7 @@ def export(build: Build, decided: DataFrame, repos: DataFrame, facts: Mapping[st
     _clear(build.workspace, config.version)
     rows = _rows(assigned, facts)
     with build.progress("release", total):
-        writer = ShardWriter(build.workspace, build.blobs, config, build.config["redaction"])
+        writer = ShardWriter(build.workspace, build.blobs, config, build.config["redaction"], build.config["pii"])
         shards = write_shards(rows, writer, build.tasks)
     run = Run(table=schema.DECISIONS.name, run_id=config.version, digest=digest, inputs=digest)
     write(decisions, build.workspace, schema.DECISIONS, run)

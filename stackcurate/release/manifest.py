@@ -46,17 +46,25 @@ def load_release(workspace: Workspace, version: str) -> Release | None:
     return None if manifest is None else Release(version, workspace.path("releases", version), manifest)
 
 
-def find_release(workspace: Workspace, version: str, digest: str) -> Release | None:
+def find_release(workspace: Workspace, version: str, digest: str, *, replace: bool = False) -> Release | None:
     """Return the release of that version and digest, or None where the version is free.
+
+    Args:
+        workspace: where releases are.
+        version: name of the release.
+        digest: what it is to be made from.
+        replace: a release that was made from something else leaves the version free.
 
     Raises:
         ReleaseError: the version was made from something else.
     """
     release = load_release(workspace, version)
     if release is not None and release.manifest["digest"] != digest:
+        if replace:
+            return None
         raise ReleaseError(
             f"release {version!r} exists and was made from other inputs, config or code; "
-            f"releases are never overwritten: set another [release] version, or remove {release.path}"
+            "set another [release] version, or give --replace to build this one anew"
         )
     return release
 

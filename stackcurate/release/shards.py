@@ -15,8 +15,10 @@ import pyarrow.parquet as pq
 
 from stackcurate import schema
 from stackcurate.blobs import BlobReader
+from stackcurate.errors import ReleaseError
 from stackcurate.kernels.byte_patterns import Span
 from stackcurate.kernels.content import blob_id, decode
+from stackcurate.kernels.pii import PiiConfig, find_spans
 from stackcurate.kernels.spans import RedactionConfig, redact
 from stackcurate.release.policy import ReleaseConfig
 from stackcurate.stage import Batches, spark_schema
@@ -32,6 +34,7 @@ SHARD = pa.schema([
 """What is known of a shard once it is written; a row of the manifest."""
 
 BLOOM_COLUMNS = ("repo", "content_id")
+MOST_PASSES = 10
 PAGE_BYTES = 256 << 10
 """Bytes of a data page: small enough that a lookup reads little."""
 
@@ -44,6 +47,7 @@ class ShardWriter:
     blobs: BlobReader
     config: ReleaseConfig
     redaction: RedactionConfig
+    detector: PiiConfig
 
 
 def directory(language: str) -> str:
@@ -134,19 +138,33 @@ def write_shard(rows: pa.Table, writer: ShardWriter) -> dict[str, Any]:
 
 def _release_row(row: dict[str, Any], content: bytes, writer: ShardWriter) -> dict[str, Any]:
     spans = [Span(**span) for span in row["spans"] or []]
-    redacted, count = redact(
-        content,
-        spans,
-        path=row["path"],
-        repo_id=row["repo_id"],
-        key=writer.config.redaction_key.encode(),
-        config=writer.redaction,
-    )
+    redacted, count = _redacted(content, spans, row, writer)
     text, _ = decode(redacted)
     assert text is not None, f"{row['path']}: binary content passed the policy"
     released = text.encode()
     facts = {name: row[name] for name in schema.RELEASE.columns.names if name in row}
     return facts | {"content": text, "content_id": blob_id(released), "size": len(released), "redactions": count}
+
+
+def _redacted(content: bytes, spans: list[Span], row: dict[str, Any], writer: ShardWriter) -> tuple[bytes, int]:
+    """Redact, look again and redact what a replacement brought to light, until nothing is found.
+
+    Raises:
+        ReleaseError: it does not come to rest; nothing half redacted is ever written.
+    """
+    total = 0
+    for _ in range(MOST_PASSES):
+        key = writer.config.redaction_key.encode()
+        content, count = redact(
+            content, spans, path=row["path"], repo_id=row["repo_id"], key=key, config=writer.redaction
+        )
+        total += count
+        if not count:
+            return content, total
+        spans = find_spans(content, writer.detector)
+    raise ReleaseError(
+        f"{row['repo_id']} {row['path']}: redaction does not come to rest; add the blob {row['blob_id']} to [opt_outs]"
+    )
 
 
 def encode(table: pa.Table, row_group_bytes: int) -> bytes:

@@ -6,7 +6,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,9 +14,12 @@ import pyarrow.parquet as pq
 
 from stackcurate import schema
 from stackcurate.errors import ReleaseError
+from stackcurate.kernels.byte_patterns import Span
 from stackcurate.kernels.content import blob_id
 from stackcurate.release.manifest import FUNNEL, MANIFEST
 from stackcurate.workspace import Workspace, read_bytes, read_json
+
+T = TypeVar("T")
 
 SHOWN = 20
 """Problems of one kind that are listed; the rest is counted."""
@@ -127,18 +130,21 @@ def _names(row: dict[str, Any]) -> set[tuple[str, str]]:
 def _undone(table: pa.Table, config: dict[str, Any]) -> Iterator[str]:
     """Yield where the detectors still find something in the released text."""
     from stackcurate.kernels.pii import PiiConfig, find
+    from stackcurate.kernels.spans import RedactionConfig, open_spans
 
-    values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in config["pii"].items()}
-    spans = find(table["content"].combine_chunks().cast(pa.binary()), PiiConfig(**values))["spans"]
-    redaction = config["redaction"]
-    for index in pc.indices_nonzero(pc.greater(pc.fill_null(pc.list_value_length(spans), 0), 0)).to_pylist():
-        for span in spans[index].as_py():
-            if span["score"] < redaction["min_score"] or span["entity"] in redaction["keep_entities"]:
-                continue
-            if span["entity"] == "NAME" and redaction["copyright_names"] == "keep":
-                continue  # holders stay, and a span does not say whether it is one
+    detector, policy = _section(PiiConfig, config["pii"]), _section(RedactionConfig, config["redaction"])
+    contents = table["content"].combine_chunks().cast(pa.binary())
+    spans = find(contents, detector)["spans"]
+    for index in pc.indices_nonzero(pc.fill_null(pc.list_value_length(spans), 0)).to_pylist():
+        found = [Span(**span) for span in spans[index].as_py()]
+        for span in open_spans(contents[index].as_py(), found, policy):
             row = table.slice(index, 1).select(["repo", "path"]).to_pylist()[0]
-            yield f"{row['repo']} {row['path']}: {span['entity']} at {span['start']} is not redacted ({span['rule']})"
+            yield f"{row['repo']} {row['path']}: {span.entity} at {span.start} is not redacted ({span.rule})"
+
+
+def _section(kind: type[T], values: dict[str, Any]) -> T:
+    """Return a config section from a manifest, where lists stand for tuples."""
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
 
 def _count_problems(manifest: dict[str, Any], funnel: Any, findings: Findings) -> Iterator[str]:

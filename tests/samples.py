@@ -1,0 +1,64 @@
+"""Real files and nasty ones, the same on each call: what kernels and stages are tried on."""
+
+from __future__ import annotations
+
+import sysconfig
+from functools import cache
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+
+from stackcurate.kernels.content import blob_id
+from stackcurate.kernels.license_scan import scanned_as
+
+_KINDS = (".py", ".pyi", ".pyx", ".c", ".h", ".js", ".json", ".md", ".txt", ".toml", ".yaml", ".css", ".html", ".cpp")
+_SMALLEST, _LARGEST = 200, 9_000
+
+NASTY: dict[str, bytes] = {
+    "empty.py": b"",
+    "nuls.py": b"name = 1\n\0\0\0\0name = 2\n",
+    "latin.py": "# caf\xe9\nname = 'na\xefve'\n".encode("latin-1"),
+    "broken.js": b"let name = '\xff\xfe\x80\x81'\n",
+    "wide.cs": "\ufeffclass Name { /* \u00fcber */ }\n".encode("utf-16-le"),
+    "emoji.py": "name = '\U0001f600 \U0001f469\u200d\U0001f4bb \u202e'\n".encode(),
+    "long.json": b"[" + b"1234567, " * 116_000 + b"0]",
+    "breaks.txt": b"\r\n\r\r\n\n" * 2_000,
+    "half.py": "name = '\u00e9'".encode()[:-2],
+    "LICENSE": b"Permission is granted to nobody. All rights reserved.\n",
+}
+"""By path: what breaks readers of text. The long line has a megabyte."""
+
+
+@cache
+def files(real: int = 40) -> tuple[tuple[str, bytes], ...]:
+    """Return paths and contents of installed files of many kinds, and of the nasty ones.
+
+    Args:
+        real: number of installed files.
+    """
+    root = Path(sysconfig.get_path("purelib"))
+    per_kind = -(-real // len(_KINDS))
+    found = [path for kind in _KINDS for path in islice(_of_kind(root, kind), per_kind)][:real]
+    return tuple((path.relative_to(root).as_posix(), path.read_bytes()) for path in found) + tuple(NASTY.items())
+
+
+def _of_kind(root: Path, kind: str) -> list[Path]:
+    """Return one file per installed package, in order."""
+    chosen: dict[str, Path] = {}
+    for path in sorted(root.glob(f"*/**/*{kind}")):
+        package = path.relative_to(root).parts[0]
+        if package not in chosen and _SMALLEST <= path.stat().st_size <= _LARGEST and path.is_file():
+            chosen[package] = path
+    return list(chosen.values())
+
+
+def columns(rows: tuple[tuple[str, bytes | None], ...]) -> dict[str, pa.Array]:
+    """Return what stages read of some files, by column."""
+    paths = [path for path, _ in rows]
+    return {
+        "path": pa.array(paths, pa.string()),
+        "content": pa.array([content for _, content in rows], pa.binary()),
+        "scanned_as": pa.array([scanned_as(path) for path in paths], pa.string()),
+        "blob_id": pa.array([None if c is None else blob_id(c) for _, c in rows], pa.string()),
+    }
