@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import pyarrow.compute as pc
 import typer
 from rich.console import Console
 
@@ -120,9 +119,7 @@ def verify(
 
     loaded = pipeline.load_config(config, overrides or [])
     place = folder or Path(loaded["workspace"].path) / "releases" / loaded["release"].version
-    requests = pipeline.requests_of(loaded).filter(pc.field("state") == "active")
-    named = zip(requests["kind"].to_pylist(), requests["value"].to_pylist(), strict=True)
-    findings = check(Workspace(str(place)), opted_out=named, rescan=not quick)
+    findings = check(Workspace(str(place)), opted_out=pipeline.active_requests(loaded), rescan=not quick)
     for problem in findings.problems:
         err.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
     if findings.left_out:

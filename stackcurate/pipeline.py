@@ -194,6 +194,12 @@ def requests_of(config: Config) -> pa.Table:
     return pa.Table.from_batches(parsed, schema=schema.OPT_OUTS.columns)
 
 
+def active_requests(config: Config) -> list[tuple[str, str]]:
+    """Return kind and value of each request that is in force."""
+    rows = requests_of(config).to_pylist()
+    return [(row["kind"], row["value"]) for row in rows if row["state"] == "active"]
+
+
 def _request_files(config: Config) -> list[tuple[str, str]]:
     found = []
     for name in config["opt_outs"].requests:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib.util
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -80,15 +81,15 @@ PICKLE = b"\x80\x04\x95\x1d\0\0\0\0\0\0\0\x8c\x05posix\x94\x8c\x06system\x94\x93
 """Would run `id` where somebody unpickles it; nobody here does."""
 
 
+@dataclass(frozen=True)
 class Fakes:
     """Personal data and secrets that belong to nobody, put together at run time: no literal looks like a live one."""
 
-    name = "Marta " + "Kowalczyk"
-    email = "marta.kowalczyk" + "@" + "bright-harbor-mail.net"
-    address = ".".join(("81", "2", "69", "142"))
-    key_id = "AKIA" + "".join(Random("key").choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", k=16))
-    pem_body = base64.encodebytes(Random("pem").randbytes(300)).decode().strip()
-    pem_label = "RSA PRIVATE" + " KEY"
+    name: str = "Marta " + "Kowalczyk"
+    email: str = "marta.kowalczyk" + "@" + "bright-harbor-mail.net"
+    address: str = ".".join(("81", "2", "69", "142"))
+    key_id: str = "AKIA" + "".join(Random("key").choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", k=16))
+    pem_body: str = base64.encodebytes(Random("pem").randbytes(300)).decode().strip()
 
 
 def personal_module() -> bytes:
@@ -100,7 +101,8 @@ def personal_module() -> bytes:
 
 def pem_module() -> bytes:
     """Return a module that holds a private key."""
-    pem = f"-----BEGIN {Fakes.pem_label}-----\n{Fakes.pem_body}\n-----END {Fakes.pem_label}-----\n"
+    kind = "RSA PRIVATE" + " KEY"
+    pem = f"-----BEGIN {kind}-----\n{Fakes.pem_body}\n-----END {kind}-----\n"
     return python("vault") + f'\nKEY = """{pem}"""\n'.encode()
 
 

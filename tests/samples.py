@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from stackcurate.kernels.content import blob_id
 from stackcurate.kernels.license_scan import scanned_as
+from stackcurate.sources.metadata import file_id
 
 _KINDS = (".py", ".pyi", ".pyx", ".c", ".h", ".js", ".json", ".md", ".txt", ".toml", ".yaml", ".css", ".html", ".cpp")
 _SMALLEST, _LARGEST = 200, 9_000
@@ -53,12 +54,17 @@ def _of_kind(root: Path, kind: str) -> list[Path]:
     return list(chosen.values())
 
 
-def columns(rows: tuple[tuple[str, bytes | None], ...]) -> dict[str, pa.Array]:
-    """Return what stages read of some files, by column."""
-    paths = [path for path, _ in rows]
+def columns(rows: tuple[tuple[str, bytes | None], ...], repo_id: str = "local/sample") -> dict[str, pa.Array]:
+    """Return what stages read of the files of one repository, by column."""
+    paths, contents = [path for path, _ in rows], [content for _, content in rows]
     return {
+        "file_id": pa.array([file_id(repo_id, "1", path) for path in paths], pa.string()),
+        "repo_id": pa.array([repo_id] * len(rows), pa.string()),
+        "revision": pa.array(["1"] * len(rows), pa.string()),
         "path": pa.array(paths, pa.string()),
-        "content": pa.array([content for _, content in rows], pa.binary()),
+        "blob_id": pa.array([None if content is None else blob_id(content) for content in contents], pa.string()),
+        "mode": pa.array([0o100644] * len(rows), pa.int32()),
+        "size": pa.array([None if content is None else len(content) for content in contents], pa.int64()),
+        "content": pa.array(contents, pa.binary()),
         "scanned_as": pa.array([scanned_as(path) for path in paths], pa.string()),
-        "blob_id": pa.array([None if c is None else blob_id(c) for _, c in rows], pa.string()),
     }

@@ -10,9 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.corpus import write_corpus  # noqa: E402
-
 from jobs.demo.fetch import fetch  # noqa: E402 (the folder above is no package)
+from tests.corpus import write_corpus  # noqa: E402
 
 CONFIG = "jobs/demo/demo.toml"
 

@@ -1,4 +1,4 @@
-r"""Secrets by the name they are assigned to: ``DB_PASSWORD=...``, ``"api_key": "..."``, ``<password>...``.
+r"""Secrets by the name they are assigned to: ``DB_LOGIN_WORD=...``, ``"api_key": "..."``, ``<password>...``.
 
 A name alone proves little: ``password`` is mostly a label, a parameter or a type. A value counts when it is
 written out, is no placeholder, reference or word, and is as mixed as a password or as random as a key.
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from stackcurate.kernels.byte_patterns import Pattern
 from stackcurate.kernels.secret_rules import entropy, is_placeholder, keep_names
 
-_PASSWORD = r"pass(?:word|wd|phrase|code)?|pwd|contrase(?:\xc3\xb1|\xf1|n)a"
+_LOGIN_WORD = r"pass(?:word|wd|phrase|code)?|pwd|contrase(?:\xc3\xb1|\xf1|n)a"
 _NAMED_KEY = (
     r"(?:api|auth|access|account|service|private|priv|client|consumer|app|db|database|encryption|encrypt|signing|shared"
     r"|master|storage|license)[_\-. ]?key|secret"
@@ -23,7 +23,7 @@ _ASSIGNED = (
     r"(?::=|=>|={1,3}|!==?|::?[ \t]{0,4}[A-Za-z][\w.<>|\[\]]{0,40}[ \t]{0,4}=|:|[\"'`][ \t]{0,4},|>)[ \t]{0,20})"
 )
 GATE = (
-    Pattern("assignment", rf"(?:{_PASSWORD}|{_NAMED_KEY}){_ASSIGNED}[^ \t\r\n]{{4}}", caseless=True),
+    Pattern("assignment", rf"(?:{_LOGIN_WORD}|{_NAMED_KEY}){_ASSIGNED}[^ \t\r\n]{{4}}", caseless=True),
     Pattern(
         "assignment", rf"(?:{_WEAK}){_ASSIGNED}[A-Za-z@]{{0,2}}[\\\"'`]{{0,4}}[A-Za-z0-9+/_\-=.~]{{16}}", caseless=True
     ),
@@ -31,22 +31,28 @@ GATE = (
 
 _ASSIGNMENT = re.compile(
     rf"""(?ix)
-    (?P<word>{_PASSWORD}|{_NAMED_KEY.replace(" ", "[ ]")}|{_WEAK})
+    (?P<word>{_LOGIN_WORD}|{_NAMED_KEY.replace(" ", "[ ]")}|{_WEAK})
     (?P<rest>[\w\-]{{0,40}}) (?:\[[0-9]{{0,6}}\])? (?P<close>\\{{0,3}}["'`])? \]? [ \t]{{0,20}}
-    (?P<op> := | => | ={{1,3}} | !==? | ::?[ \t]{{0,4}}[A-Za-z][\w.<>|\[\]]{{0,40}}[ \t]{{0,4}}= | : | , | > ) [ \t]{{0,20}}
-    (?: (?:[@$]|[a-z]{{1,2}})? (?P<quote>\\{{0,3}}["'`]) (?P<quoted>(?:(?!(?P=quote))(?:\\.|[^\n])){{1,512}}+) (?P=quote)
+    (?P<op> := | => | ={{1,3}} | !==? | ::?[ \t]{{0,4}}[A-Za-z][\w.<>|\[\]]{{0,40}}[ \t]{{0,4}}= | : | , | > )
+    [ \t]{{0,20}}
+    (?: (?:[@$]|[a-z]{{1,2}})? (?P<quote>\\{{0,3}}["'`])
+        (?P<quoted>(?:(?!(?P=quote))(?:\\.|[^\n])){{1,512}}+) (?P=quote)
       | (?P<bare>[^\s"'`<>(){{}}\[\],;|&\\]{{4,256}}) (?P<after>[^\n]?) )
     """.encode("latin-1")
 )
 _CONTINUED = re.compile(rb"""\s{0,20}[+.&\\]?\s{0,200}(["'])([A-Za-z0-9+/_\-=.~!@#$%^&*]{2,256})\1""")
 _BEFORE_NAME = re.compile(
-    rb"""(?:^|\\n|["'])[\s\-"']*(?:(?:export|set|setx|setenv|ENV|ARG|env|local|declare|readonly|-e|--env)[ =]+(?:-x[ ]+)?["']?)?$"""
+    rb"""(?:^|\\n|["'])[\s\-"']*"""
+    rb"""(?:(?:export|set|setx|setenv|ENV|ARG|env|local|declare|readonly|-e|--env)[ =]+(?:-x[ ]+)?["']?)?$"""
 )
 _INLINE = re.compile(rb"(?:^|[\s;?&\"'`\-]|-D|--[\w\-]*)$")
 _NAME_BEFORE = re.compile(rb"[\w\-.]{0,64}$")
 _CAMEL = re.compile(rb"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
 _IDENTIFIER = re.compile(rb"[A-Za-z_][\w.]*")
-_TYPE = re.compile(rb"(?i)[a-z_]\w*(?:\.[a-z_]\w*)++|(?:u?int|float|bytes?|char|varchar|string|text|uuid|base|utf|[uif])\d*\w{0,8}")
+_UUID = re.compile(rb"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_TYPE = re.compile(
+    rb"(?i)[a-z_]\w*(?:\.[a-z_]\w*)++|(?:u?int|float|bytes?|char|varchar|string|text|uuid|base|utf|[uif])\d*\w{0,8}"
+)
 _WORDY = re.compile(rb"[A-Za-z\x80-\xff\-_./:,;!?' ]*")
 _CASES = re.compile(rb"[a-z][A-Z].*[a-z][A-Z]")
 _WORD = re.compile(rb"[a-z]{5}|[A-Z]{5}|[-_./:,;!?' ]")
@@ -82,13 +88,13 @@ def assigned(
         pieces = _pieces(content, match)
         value = b"".join(content[first:last] for first, last in pieces)
         score = _score(match["word"].lower(), value, least, key_entropy, bare=match["bare"] is not None)
-        if score and not is_placeholder(value, keep):
+        if score and not _UUID.fullmatch(value) and not is_placeholder(value, keep):
             found.append(Assigned(_entity(match["word"]), pieces, score))
     return found
 
 
 def _entity(word: bytes) -> str:
-    return "PASSWORD" if re.fullmatch(_PASSWORD.encode("latin-1"), word.lower()) else "KEY"
+    return "PASSWORD" if re.fullmatch(_LOGIN_WORD.encode("latin-1"), word.lower()) else "KEY"
 
 
 def _name(content: bytes, match: re.Match[bytes], start: int) -> bytes | None:
@@ -113,7 +119,7 @@ def _is_written_out(content: bytes, match: re.Match[bytes], start: int) -> bool:
     """Return whether the value is a literal rather than an expression of a program."""
     operator = match["op"]
     if operator == b",":
-        return match["close"] is not None and match["quoted"] is not None
+        return match["close"] is not None and match["quoted"] is not None and not match["rest"]
     if operator == b">":
         return match["bare"] is not None and match["after"] == b"<"
     return match["bare"] is None or _is_bare_literal(content, match, start)
@@ -152,7 +158,7 @@ def _score(word: bytes, value: bytes, least: int, key_entropy: float, *, bare: b
     """Return how sure a value is a secret; 0 for none."""
     if re.search(rb"\s", value) or len(value) < least or not re.search(rb"[A-Za-z]", value):
         return 0.0
-    if re.fullmatch(_PASSWORD.encode("latin-1"), word):
+    if re.fullmatch(_LOGIN_WORD.encode("latin-1"), word):
         return (0.7 if bare else 0.8) if _is_mixed(value) else 0.0
     strong = re.fullmatch(_NAMED_KEY.encode(), word) is not None
     if strong and len(value) >= max(8, least) and _MIXED_RUN.search(value) and entropy(value) >= 2.5:

@@ -17,8 +17,18 @@ from typing import Any, NamedTuple
 from stackcurate.kernels.byte_patterns import Pattern, candidates, holds_any
 
 _OWN_RULES = frozenset(
-    "BasicAuthDetector IPPublicDetector JwtTokenDetector PrivateKeyDetector KeywordDetector Base64HighEntropyString "
-    "HexHighEntropyString GitHubTokenDetector GitLabTokenDetector NpmDetector".split()
+    {
+        "Base64HighEntropyString",
+        "BasicAuthDetector",
+        "GitHubTokenDetector",
+        "GitLabTokenDetector",
+        "HexHighEntropyString",
+        "IPPublicDetector",
+        "JwtTokenDetector",
+        "KeywordDetector",
+        "NpmDetector",
+        "PrivateKeyDetector",
+    }
 )
 """Plugins whose spans are short or whose findings are noise: `secrets` has rules of its own for these."""
 _NO_CONTINUATION = re.compile(rb"^(?=[!-~])[^#;\[:=][^=:\n]*$", re.MULTILINE)
@@ -188,7 +198,11 @@ def _line_findings(path: str, lines: list[str], data: bytes) -> Iterator[Finding
         context = get_code_snippet(lines=lines, line_number=number)
         found = list(_secrets_on(path, line, number, context, names))
         # Filters on the line come last: they are dear, and findings are rare.
-        if found and not allowlist.is_line_allowlisted(path, line, context) and not heuristic.is_indirect_reference(line):
+        if (
+            found
+            and not allowlist.is_line_allowlisted(path, line, context)
+            and not heuristic.is_indirect_reference(line)
+        ):
             yield from ((secret.type, number, secret.secret_hash) for secret in found)
 
 

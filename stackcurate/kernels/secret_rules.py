@@ -17,7 +17,6 @@ _LEFT = rb"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=%[0-9A-F]{2}))"
 r"""Border before a token: the ``n`` of an escape ``\n`` and a percent-encoded byte end before it."""
 _RIGHT = rb"(?![A-Za-z0-9])"
 
-_UUID = re.compile(rb"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _INTEGRITY = re.compile(rb"sha(?:1|256|384|512)[-:]|md5[-:]|data:[a-z]+/|ssh-(?:rsa|ed25519|dss) ")
 _TEMPLATE = re.compile(
     rb"[$%#@]?\{.*\}|\{\{.*|<.*>|\[.*\]|\$\(.*|\$[A-Za-z_]\w*|%\([^)]*\)[a-z]|%[-\w]*%?|:[a-z_]+|@[A-Za-z_.]+|&.*;"
@@ -110,7 +109,7 @@ def is_placeholder(value: bytes, extra: tuple[str, ...] = (), *, by_form: bool =
         len(set(lower)) < 4
         or any(word in lower for word in keep_words() if not by_form or len(word) > 5)
         or any(word.lower().encode() in lower for word in extra)
-        or any(pattern.fullmatch(value) for pattern in (_TEMPLATE, _REFERENCE, _WORDS, _UUID))
+        or any(pattern.fullmatch(value) for pattern in (_TEMPLATE, _REFERENCE, _WORDS))
         or bool(_INTEGRITY.match(value))
         or is_sequence(value)
     )

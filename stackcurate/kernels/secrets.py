@@ -20,7 +20,10 @@ from itertools import takewhile
 from stackcurate.config import setting
 from stackcurate.kernels import secret_assignments, secret_plugins
 from stackcurate.kernels.byte_patterns import Candidate, Pattern, Span, as_utf8, candidates, source_spans
+from stackcurate.kernels.secret_plugins import detect_secrets_findings
 from stackcurate.kernels.secret_rules import entropy, is_placeholder, secret_of, token_rules
+
+__all__ = ["SecretsConfig", "detect_secrets_findings", "find"]
 
 _JWT = re.compile(
     rb"(?:(?<![A-Za-z0-9_\-])|(?<=\\[nrt]))(eyJ[A-Za-z0-9_\-]{8,})\.[A-Za-z0-9_\-]{2,}(?:\.[A-Za-z0-9_\-]*){0,3}"
@@ -28,14 +31,12 @@ _JWT = re.compile(
 _BEGIN = re.compile(rb"-{4,5} ?BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)? ?-{4,5}|PuTTY-User-Key-File-[23]:[^\n]*")
 _BORDER = re.compile(rb"(?P<end>-{4,5} ?END |Private-MAC:)|-{4,5} ?BEGIN ")
 _PEM_LONGEST = 32_768
-_PEM_PIECE = re.compile(rb"\\[a-zA-Z]|[A-Z][A-Za-z\-]{2,30}: [^\n\\]*|([A-Za-z0-9+/=]+)")
+_PEM_PIECE = re.compile(rb"\\[a-zA-Z]|[A-Z][A-Za-z\-]{2,30}: [^\n\\]*|([+/]*+[A-Za-z0-9][A-Za-z0-9+/=]*)")
 _CHAIN = re.compile(
     rb"""(["'])[A-Za-z0-9_\-.+/=]{2,512}+\1(?:\s{0,20}[+.&\\]?\s{0,200}(["'])[A-Za-z0-9_\-.+/=]{2,512}+\2){1,5000}+"""
 )
 _LITERAL = re.compile(rb"""(["'])([A-Za-z0-9_\-.+/=]{2,512}+)\1""")
-_CHAIN_BEGIN = (
-    r"""["'][A-Za-z0-9_\-.+/=]{2,512}["'][ \t]{0,20}[+.&\\]?[ \t\r]{0,20}(?:["'][A-Za-z0-9_\-.+/=]{2}|$)"""
-)
+_CHAIN_BEGIN = r"""["'][A-Za-z0-9_\-.+/=]{2,512}["'][ \t]{0,20}[+.&\\]?[ \t\r]{0,20}(?:["'][A-Za-z0-9_\-.+/=]{2}|$)"""
 _MIXED = re.compile(rb"\d.*[A-Za-z]|[A-Za-z].*\d", re.DOTALL)
 _CHAIN_LONGEST = 65_536
 
@@ -188,8 +189,10 @@ def _split_tokens(content: bytes, start: int, end: int, config: SecretsConfig) -
     spans: list[Span] = []
     reached = start
     for first_literal in _LITERAL.finditer(content, start, end):
+        if first_literal.start() < reached:
+            continue
         chain = _CHAIN.match(content, first_literal.start(), first_literal.start() + _CHAIN_LONGEST)
-        if chain is None or chain.start() < reached:
+        if chain is None:
             continue
         reached = chain.end()
         pieces = [piece.span(2) for piece in _LITERAL.finditer(content, chain.start(), chain.end())]

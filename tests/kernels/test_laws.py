@@ -58,6 +58,8 @@ def test_answer_has_the_declared_columns_and_a_row_per_row(stage: Stage) -> None
 
     assert facts.schema.equals(stage.table.adds)
     assert facts.num_rows == len(files())
+    assert any(any(row.values()) for row in facts.to_pylist())
+    assert [row["error"] for row in facts.to_pylist() if row["error"]] == []
 
 
 @each_kernel

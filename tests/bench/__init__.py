@@ -1,0 +1,1 @@
+"""Benchmarks beside the peers: `make bench subject=build` prints JSON lines."""

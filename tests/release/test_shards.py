@@ -1,0 +1,93 @@
+"""Shards: the same rows give the same bytes, cut by the size of the text; contents are redacted until clean."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stackcurate import schema
+from stackcurate.blobs import BlobReader, PackWriter
+from stackcurate.kernels.content import blob_id
+from stackcurate.kernels.pii import PiiConfig, find_spans
+from stackcurate.kernels.spans import RedactionConfig
+from stackcurate.release import shards
+from stackcurate.release.policy import ReleaseConfig
+from stackcurate.workspace import Workspace
+
+CONTENTS = [
+    b"def tide(hours):\n    return hours\n",
+    b"# Kontakt: karin@" + b"fjord.se\n",
+    "x = 'caf\xe9'\n".encode("latin-1"),
+]
+
+
+def rows(contents: list[bytes]) -> pa.Table:
+    columns = [f for f in schema.RELEASE.columns if f.name not in ("content", "content_id", "redactions", "size")]
+    extra = [("shard", pa.string()), ("spans", schema.PII.columns.field("spans").type)]
+    made = [
+        {
+            "repo": "acme/atlas", "repo_id": "git/acme/atlas", "revision": "1", "path": f"f{index}.py", "language": "Python",
+            "blob_id": blob_id(content), "shard": "data/python/train-00000-of-00001.parquet",
+            "spans": [span._asdict() for span in find_spans(content)],
+        }
+        for index, content in enumerate(contents)
+    ]  # fmt: skip
+    return pa.Table.from_pylist(made, schema=pa.schema([*columns, *extra]))
+
+
+@pytest.fixture
+def writer(workspace: Workspace) -> shards.ShardWriter:
+    packs = PackWriter(workspace, "one")
+    for content in CONTENTS:
+        packs.add(blob_id(content), content)
+    packs.flush()
+    paths = tuple(workspace.path("tables", "blobs", "one", part.path) for part in packs.parts)
+    return shards.ShardWriter(
+        workspace, BlobReader(workspace, paths), ReleaseConfig(), RedactionConfig(), PiiConfig(names=False)
+    )
+
+
+def test_a_shard_holds_redacted_text_and_says_so(writer: shards.ShardWriter) -> None:
+    entry = shards.write_shard(rows(CONTENTS), writer)
+    written = pq.read_table(Path(writer.workspace.root, "releases", "v1", entry["path"]))
+
+    assert written.schema == schema.RELEASE.columns
+    assert written["content"].to_pylist()[0].encode() == CONTENTS[0]
+    assert "fjord" not in written["content"].to_pylist()[1]
+    assert written["content"].to_pylist()[2] == "x = 'café'\n"
+    assert written["redactions"].to_pylist() == [0, 1, 0]
+    assert [blob_id(text.encode()) for text in written["content"].to_pylist()] == written["content_id"].to_pylist()
+    assert (entry["rows"], entry["redactions"]) == (3, 1)
+
+
+def test_the_same_rows_give_the_same_bytes(writer: shards.ShardWriter) -> None:
+    first = shards.write_shard(rows(CONTENTS), writer)
+    pieces = [rows(CONTENTS).slice(index, 1) for index in range(3)]
+
+    assert first == shards.write_shard(pa.concat_tables(pieces), writer)
+
+
+def test_row_groups_are_cut_by_the_size_of_the_text() -> None:
+    empty = dict.fromkeys(schema.RELEASE.columns.names)
+    table = pa.Table.from_pylist(
+        [empty | {"content": "x" * 100, "size": 100, "repo": "a/b", "content_id": str(i)} for i in range(10)],
+        schema=schema.RELEASE.columns,
+    )
+    groups = pq.ParquetFile(io.BytesIO(shards.encode(table, 250))).metadata
+
+    assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == [2, 2, 2, 2, 2]
+
+
+def test_batches_cut_anywhere_give_whole_shards() -> None:
+    names = ["a"] * 3 + ["b"] * 2 + ["c"]
+    whole = pa.RecordBatch.from_pydict({"shard": names, "n": list(range(6))})
+    cuts = [[0, 6], [0, 1, 4, 6], [0, 3, 5, 6]]
+    for cut in cuts:
+        batches = iter([whole.slice(start, end - start) for start, end in itertools.pairwise(cut)])
+        found = [(table["shard"][0].as_py(), table["n"].to_pylist()) for table in shards._by_shard(batches)]
+        assert found == [("a", [0, 1, 2]), ("b", [3, 4]), ("c", [5])]
