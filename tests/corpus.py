@@ -40,7 +40,7 @@ class Corpus:
 KEPT = Answer()
 COPY, NEAR = Answer("near_dups", "exact_duplicate"), Answer("near_dups", "near_duplicate")
 COPYLEFT, VENDORED = Answer("licenses", "license_copyleft"), Answer("licenses", "vendored_unlicensed")
-UNKNOWN, BINARY = Answer("language", "unknown_language"), Answer("language", "unknown_language")
+UNKNOWN, BINARY = Answer("language", "unknown_language"), Answer("quality", "binary")
 OPTED_OUT = Answer("opt_outs", "opted_out")
 
 

@@ -198,7 +198,7 @@ def in_private_class(tree: ast.Module, function: Function) -> bool:
 
 
 def test_each_module_of_the_work_floors_has_tests() -> None:
-    """A module is tested by name, as what a tested package puts together, or as a part (`minhash_numba`) of a subject."""
+    """A module is tested by name, through its package, or as a part (`minhash_numba`) of a tested subject."""
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "tests").rglob("test_*.py")]
     tested = {other for tree in trees for other in imported(tree) if other in modules()}
     tested |= {other for name in tested for other in imported(modules()[name]) if other.rpartition(".")[0] == name}
@@ -225,6 +225,24 @@ def test_each_stage_has_a_job_a_verb_and_a_section(stage: Stage) -> None:
     assert f'main("{stage.section.replace("_", "-")}")' in job.read_text(encoding="utf-8")
     assert stage.name.replace("_", "-") in {command.name for command in app.registered_commands}
     assert SECTIONS[stage.section] is stage.config
+
+
+@pytest.mark.parametrize("stage", PIPELINE, ids=lambda stage: stage.name)
+def test_digest_covers_all_code_behind_the_facts(stage: Stage) -> None:
+    """Or facts of older code would pass for new ones."""
+    declared = digested(stage).union(*(digested(before) for before in stage.after))
+    reached, pending = set(declared), list(declared)
+    while pending:
+        below = {o for o in imported(modules()[pending.pop()]) if o.startswith("stackcurate.kernels.")} & set(modules())
+        pending += below - reached
+        reached |= below
+
+    assert sorted(reached - declared) == []
+
+
+def digested(stage: Stage) -> set[str]:
+    home = f"kernels.{stage.kernel.partition(':')[0]}" if stage.kernel else stage.transform.__module__
+    return {f"stackcurate.{name.removeprefix('stackcurate.')}" for name in (home, *stage.modules)}
 
 
 def test_import_is_light() -> None:

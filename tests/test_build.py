@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from stackcurate.release.manifest import Release
 from stackcurate.release.verify import verify
 from stackcurate.workspace import Workspace, open_workspace, read_json, read_table, runs
 from tests.corpus import Corpus, write_corpus
+from tests.corpus_text import Fakes
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -123,9 +124,7 @@ def test_verify_finds_a_damaged_shard_and_an_opted_out_owner(built: Built, tmp_p
 
 
 def test_no_secret_or_name_of_the_corpus_is_released(built: Built) -> None:
-    from tests.corpus_text import Fakes
-
-    fakes = [value.encode() for value in vars(Fakes()).values() if isinstance(value, str)]
+    fakes = [value.encode() for value in astuple(Fakes())]
     shards = [Path(built.release.path, shard["path"]) for shard in built.release.manifest["shards"]]
     text = "".join(part for path in shards for part in pq.read_table(path)["content"].to_pylist()).encode()
 

@@ -18,7 +18,8 @@ from stackcurate.config import setting
 
 _URL = re.compile(r"^(?:https?://)?(?:www\.)?(?:github\.com|gitlab\.com|codeberg\.org|bitbucket\.org)/", re.IGNORECASE)
 _OWNER = re.compile(r"^[a-z0-9](?:[a-z0-9._-]{0,99})$")
-_REPOSITORY = re.compile(r"^[a-z0-9@][\w.@-]{0,99}/[\w.@-]{1,100}$")
+_REPOSITORY = re.compile(r"^[a-z0-9@][\w.@-]{0,99}(?:/[\w.@-]{1,100}){1,3}$")
+"""`owner/name`, or a repo_id with its host in front."""
 _BLOB = re.compile(r"^[0-9a-f]{40}$")
 _KINDS = {"owner": "owner", "user": "owner", "organization": "owner", "organisation": "owner", "account": "owner",
           "repository": "repository", "repo": "repository", "file": "file", "path": "file", "blob": "blob"}  # fmt: skip

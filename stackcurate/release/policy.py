@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PERMISSIVE = "permissive"
 
-ORDER = ("files", "opt_outs", "licenses", "language", "quality", "malware", "near_dups", "pii")
+ORDER = ("files", "opt_outs", "licenses", "quality", "language", "malware", "near_dups", "pii")
 """Stages in the order in which they take files out."""
 
 
@@ -59,13 +59,13 @@ def judge(files: DataFrame, facts: Mapping[str, DataFrame], config: Mapping[str,
         config: sections `release`, `policy` and `quality_policy`.
     """
     joined = files
-    for name in ORDER:
-        if name in facts and name != "near_dups":
+    for name in _RULES:  # quality after language, whose facts its limits depend on
+        if name in facts:
             joined = _join(joined, name, facts[name], config)
     verdicts = [_source_error()]
-    for name, rule in _RULES.items():
-        if name in facts:
-            verdicts += rule(config)
+    for name in ORDER:
+        if name in facts and name in _RULES:
+            verdicts += _RULES[name](config)
     return _first(joined, verdicts)
 
 

@@ -99,6 +99,7 @@ license_scan = Stage(
     modules=(
         "kernels.license_index",
         "kernels.license_manifest",
+        "kernels.content",
         "kernels.license_names",
         "kernels.license_residual",
         "kernels.license_scancode",
@@ -123,7 +124,9 @@ licenses = Stage(
         "kernels.license_expressions",
         "kernels.license_folders",
         "kernels.license_names",
+        "kernels.license_policy",
         "kernels.license_reuse",
+        "kernels.content",
         "kernels.license_table",
     ),
     data=("licenses",),

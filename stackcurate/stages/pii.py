@@ -20,6 +20,7 @@ pii = Stage(
         "kernels.secret_plugins",
         "kernels.secret_rules",
         "kernels.byte_patterns",
+        "kernels.content",
     ),
     data=("pii", "secrets"),
     requires=("presidio-analyzer", "detect-secrets", "spacy"),

@@ -31,7 +31,8 @@ def rows(contents: list[bytes]) -> pa.Table:
     extra = [("shard", pa.string()), ("spans", schema.PII.columns.field("spans").type)]
     made = [
         {
-            "repo": "acme/atlas", "repo_id": "git/acme/atlas", "revision": "1", "path": f"f{index}.py", "language": "Python",
+            "repo": "acme/atlas", "repo_id": "git/acme/atlas", "revision": "1", "path": f"f{index}.py",
+            "language": "Python",
             "blob_id": blob_id(content), "shard": "data/python/train-00000-of-00001.parquet",
             "spans": [span._asdict() for span in find_spans(content)],
         }
