@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -14,7 +15,7 @@ import pyarrow as pa
 
 from stackcurate import schema
 from stackcurate.config import Config, load, setting
-from stackcurate.errors import SourceError
+from stackcurate.errors import SourceError, WorkspaceError
 from stackcurate.facts import Build, Progress, ensure, ensure_clusters, silent
 from stackcurate.kernels.license_policy import PolicyConfig
 from stackcurate.kernels.opt_outs import parse
@@ -40,7 +41,7 @@ from stackcurate.stages import (
     quality,
 )
 from stackcurate.stages.licenses import legal_texts, with_scanned_as
-from stackcurate.workspace import locked, open_workspace, read_json, runs, write_json
+from stackcurate.workspace import Workspace, locked, open_workspace, read_json, runs, write_json
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -89,7 +90,7 @@ def build(config: Config, progress: Progress = silent, *, replace: bool = False)
     inputs = discover(config["sources"].inputs)
     workspace = open_workspace(config["workspace"].path)
     digest = build_digest(config, inputs)
-    with locked(workspace):
+    with _plain_errors(workspace), locked(workspace):
         record = read_json(workspace, "builds", f"{digest}.json")
         found = find_release(workspace, config["release"].version, digest, replace=replace)
         if record and found:
@@ -102,6 +103,20 @@ def build(config: Config, progress: Progress = silent, *, replace: bool = False)
         release = export(under_way, decided, repos, facts, digest)
         write_json(workspace, {"release": release.version, "inputs": len(inputs)}, "builds", f"{digest}.json")
         return release
+
+
+@contextmanager
+def _plain_errors(workspace: Workspace) -> Iterator[None]:
+    """Say in a sentence what a full disk says in a page of traces."""
+    try:
+        yield
+    except Exception as error:
+        if "No space left on device" in str(error):
+            raise WorkspaceError(
+                f"{workspace.root}: the disk is full; free some space and run the same command again, "
+                "it goes on where it stopped"
+            ) from error
+        raise
 
 
 def build_digest(config: Config, inputs: list[Input]) -> str:
@@ -131,7 +146,7 @@ def run_until(config: Config, name: str, progress: Progress = silent) -> int:
     """
     inputs = discover(config["sources"].inputs)
     workspace = open_workspace(config["workspace"].path)
-    with locked(workspace):
+    with _plain_errors(workspace), locked(workspace):
         under_way = Build(config, workspace, progress)
         files, repos = take_in(under_way, inputs)
         facts: dict[str, DataFrame] = {}

@@ -72,7 +72,9 @@ def histogram(values: Iterable[Any], limit: float | None = None, *, name: str = 
         beyond = numbers[numbers > limit]
         ax.hist(beyond, bins=edges, color=_LOST, label=f"beyond it: {len(beyond):,} of {len(numbers):,}")
         ax.axvline(limit, color=_INK, linewidth=1)
-        ax.annotate(f" {limit:g}", (limit, 0.94), xycoords=("data", "axes fraction"), color=_INK, fontsize=9)
+        ax.annotate(
+            f"{limit:g}", (limit, 1.02), xycoords=("data", "axes fraction"), ha="center", color=_INK, fontsize=9
+        )
     if wide:
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter("{x:,.0f}")

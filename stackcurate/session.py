@@ -105,7 +105,8 @@ def _shim(java: Path) -> Path:
 def spark_session(config: SparkConfig = SparkConfig()) -> SparkSession:
     """Return the running session, or start one.
 
-    Under spark-submit and on Connect the cluster's settings stand; what the project needs is set beside them.
+    Under spark-submit and on Connect the cluster's settings stand; what the project needs, and the number of tasks
+    where it is configured, is set beside them.
 
     Raises:
         MissingDependencyError: PySpark or a Java is missing.
@@ -122,7 +123,8 @@ def spark_session(config: SparkConfig = SparkConfig()) -> SparkSession:
         for key, value in _local_settings(config).items():
             builder = builder.config(key, value)
     session = active or builder.getOrCreate()
-    for key, value in _SETTINGS.items():
+    shuffles = {"spark.sql.shuffle.partitions": str(config.partitions)} if config.partitions else {}
+    for key, value in (_SETTINGS | shuffles).items():
         session.conf.set(key, value)
     return session
 
@@ -143,7 +145,7 @@ def _local_settings(config: SparkConfig) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",
-        "spark.sql.shuffle.partitions": str(config.partitions or 2 * (os.cpu_count() or 1)),
+        "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
         # Sessions are short: a quick start is worth more than a hot compiler.
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         "spark.driver.defaultJavaOptions": "-Dlog4j2.level=ERROR",
@@ -168,7 +170,7 @@ def task_count(config: SparkConfig, session: SparkSession) -> int:
     """Return how many tasks a stage is cut into: the configured number, or four per core, or what the cluster uses."""
     if config.partitions:
         return config.partitions
-    local = re.match(r"local(?:\[(\d+|\*))?", session.conf.get("spark.master", "") or "")
+    local = re.match(r"local(?:$|\[(\d+|\*))", session.conf.get("spark.master", "") or "")
     if local is None:  # the driver's cores say nothing about a cluster
         return int(session.conf.get("spark.sql.shuffle.partitions"))
     cores = local[1] or "1"

@@ -1,7 +1,7 @@
 """A standalone Spark cluster on this machine: a master and workers from pip's PySpark, each a process of its own.
 
-    with standalone_cluster(folder) as cluster:
-        submit(cluster, "jobs/build.py", "--config", "build.toml")
+with standalone_cluster(folder) as cluster:
+    submit(cluster, "jobs/build.py", "--config", "build.toml")
 """
 
 from __future__ import annotations

@@ -191,7 +191,8 @@ def _type(kind: pa.DataType) -> str:
 
 
 def _meaning(field: pa.Field) -> tuple[str, str]:
-    return tuple((field.metadata or {}).get(key, b"").decode() for key in (b"unit", b"doc"))  # type: ignore[return-value]
+    metadata = field.metadata or {}
+    return metadata.get(b"unit", b"").decode(), metadata.get(b"doc", b"").decode()
 
 
 # --- config and verbs -----------------------------------------------------------------------------------------
@@ -229,7 +230,7 @@ def _toml(value: Any) -> str:
 
 
 def _verbs() -> str:
-    commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    commands: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
     without = _code(name for name, command in commands.items() if "config" not in _parameters(command))
     rows = (_verb_row(name, command) for name, command in commands.items())
     return (

@@ -19,7 +19,7 @@ import pytest
 
 from stackcurate import pipeline, schema
 from stackcurate.config import Config
-from stackcurate.errors import ReleaseError, SourceError
+from stackcurate.errors import ReleaseError, SourceError, WorkspaceError
 from stackcurate.release.lookup import lookup
 from stackcurate.release.manifest import Release
 from stackcurate.release.verify import verify
@@ -227,3 +227,22 @@ def test_a_killed_build_goes_on_to_the_same_bytes(built: Built, tmp_path: Path) 
     again = pipeline.build(config_of(built.corpus, tmp_path))
 
     assert hashes(built.release) == hashes(again)
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_said_plainly_and_the_build_goes_on_with_more_room(built: Built, tmp_path: Path) -> None:
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", place], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        with pytest.raises(WorkspaceError, match="disk is full"):
+            pipeline.build(config_of(built.corpus, place))
+        subprocess.run(["mount", "-o", "remount,size=64m", place], check=True)
+
+        assert hashes(built.release) == hashes(pipeline.build(config_of(built.corpus, place)))
+    finally:
+        subprocess.run(["umount", place], check=True)

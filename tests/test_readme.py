@@ -129,7 +129,7 @@ def test_make_knows_the_targets() -> None:
 
 
 def test_verbs_and_options_exist_in_commands_that_are_not_run() -> None:
-    verbs = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    verbs = vars(typer.main.get_command(app))["commands"]
     seen = [as_verb(words) for words in commands() if words[0] in ("stackcurate", "spark-submit")]
     for verb, *arguments in seen:
         verbs[verb].make_context(verb, arguments)
@@ -158,9 +158,10 @@ class Outcome:
         """Return what the block with these words printed."""
         return next(text for block, text in self.printed.items() if words in block.text)
 
-    def rows(self, version: str) -> list[dict[str, Any]]:
-        files = sorted((self.folder / "workspace" / "releases" / version / "data").rglob("*.parquet"))
-        return ds.dataset([str(file) for file in files]).to_table(["repo", "path", "content"]).to_pylist()
+    def released(self, version: str) -> set[tuple[str, str]]:
+        """Return repository and path of each row of a release."""
+        table = ds.dataset(self.folder / "workspace" / "releases" / version / "data").to_table(["repo", "path"])
+        return set(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -195,14 +196,31 @@ def write_repositories(folder: Path) -> None:
 
 
 def in_shell(block: Block, folder: Path) -> str:
+    """Run each command of a block: in a shell, or on the session of the tests where it would start Spark."""
+    printed = ""
+    for line in block.text.splitlines():
+        words = shlex.split(line, comments=True)
+        on_spark = words[:1] == ["stackcurate"] and words[1] in ("build", "opt-out") and "--dry-run" not in words
+        printed += on_session(words[1:], folder) if on_spark else typed(line, folder)
+    return printed
+
+
+def typed(line: str, folder: Path) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "COLUMNS": "200"}
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block.text],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False,
+        ["bash", "-euo", "pipefail", "-c", line],
+        cwd=folder, env=os.environ | {"PATH": path, "COLUMNS": "200"},
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def on_session(words: list[str], folder: Path) -> str:
+    out = io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out):
+        app(words, standalone_mode=False)
+    return out.getvalue()
 
 
 def in_process(block: Block, folder: Path, names: dict[str, Any]) -> str:
@@ -222,7 +240,7 @@ def test_examples_print_what_they_say(followed: Outcome) -> None:
 
 
 def test_a_release_is_built(followed: Outcome) -> None:
-    repos = {row["repo"] for row in followed.rows("v1")}
+    repos = {repo for repo, _ in followed.released("v1")}
     printed = followed.of("stackcurate verify --config")
 
     assert repos == {"acme/tides", "harbor-io/cranes"}, "octocat has opted out"
@@ -232,7 +250,7 @@ def test_a_release_is_built(followed: Outcome) -> None:
 
 
 def test_requests_take_files_out_and_promote_copies(followed: Outcome) -> None:
-    before, after = ({(row["repo"], row["path"]) for row in followed.rows(version)} for version in ("v1", "v2"))
+    before, after = followed.released("v1"), followed.released("v2")
 
     assert before >= {("acme/tides", "src/moon.py"), ("harbor-io/cranes", "cranes.py")}
     assert before - after >= {("acme/tides", "src/moon.py"), ("harbor-io/cranes", "cranes.py")}

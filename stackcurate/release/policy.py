@@ -59,9 +59,10 @@ def judge(files: DataFrame, facts: Mapping[str, DataFrame], config: Mapping[str,
         config: sections `release`, `policy` and `quality_policy`.
     """
     joined = files
-    for name in _RULES:  # quality after language, whose facts its limits depend on
+    for name in _RULES:
         if name in facts:
-            joined = _join(joined, name, facts[name], config)
+            joined = _join(joined, name, facts[name])
+    joined = _classed(joined, facts, config)
     verdicts = [_source_error()]
     for name in ORDER:
         if name in facts and name in _RULES:
@@ -69,36 +70,36 @@ def judge(files: DataFrame, facts: Mapping[str, DataFrame], config: Mapping[str,
     return _first(joined, verdicts)
 
 
-def _join(files: DataFrame, name: str, facts: DataFrame, config: Mapping[str, Any]) -> DataFrame:
+def _join(files: DataFrame, name: str, facts: DataFrame) -> DataFrame:
     """Join the facts of one stage, their `error` as `<stage>_error`."""
     from pyspark.sql import functions as F
 
     facts = facts.withColumnRenamed("error", f"{name}_error").withColumn(f"seen_{name}", F.lit(True))
-    joined = files.join(facts, "blob_id" if "blob_id" in facts.columns else "file_id", "left")
-    if name == "licenses":
-        return _with_class(joined, facts, config["policy"])
-    if name == "quality":
-        return _with_quality_reason(joined, config["quality_policy"])
-    return joined
+    return files.join(facts, "blob_id" if "blob_id" in facts.columns else "file_id", "left")
 
 
-def _with_class(files: DataFrame, facts: DataFrame, policy: PolicyConfig) -> DataFrame:
-    """Add the class of each licence; distinct expressions are few, so the driver classifies them."""
-    expressions = facts.select("license").where("license is not null").distinct().toArrow()["license"].to_pylist()
+def _classed(files: DataFrame, names: Iterable[str], config: Mapping[str, Any]) -> DataFrame:
+    """Add `license_type` and `quality_reason`, as far as the facts for them are there."""
+    added = [
+        column for stage, column in (("licenses", "license_type"), ("quality", "quality_reason")) if stage in names
+    ]
+    if not added:
+        return files
+    columns = spark_schema(pa.schema([(name, pa.string()) for name in added]), after=files)
+    task = partial(_add_classes, added=added, policy=config["policy"], quality=config["quality_policy"])
+    return files.mapInArrow(task, columns)
+
+
+def _add_classes(batches: Batches, *, added: list[str], policy: PolicyConfig, quality: QualityPolicy) -> Batches:
     loaded = load_policy(policy)
-    rows = [(expression, classify(expression, loaded)) for expression in sorted(expressions)]
-    classes = files.sparkSession.createDataFrame(rows, "license string, license_type string")
-    return files.join(classes.hint("broadcast"), "license", "left")
-
-
-def _with_quality_reason(files: DataFrame, policy: QualityPolicy) -> DataFrame:
-    columns = spark_schema(pa.schema([("quality_reason", pa.string())]), after=files)
-    return files.mapInArrow(partial(_add_quality_reason, policy=policy), columns)
-
-
-def _add_quality_reason(batches: Batches, *, policy: QualityPolicy) -> Batches:
     for batch in batches:
-        yield batch.append_column("quality_reason", reasons(batch, policy).cast(pa.string()))
+        classed = batch
+        if "license_type" in added:
+            classes = [None if text is None else classify(text, loaded) for text in batch["license"].to_pylist()]
+            classed = classed.append_column("license_type", pa.array(classes, pa.string()))
+        if "quality_reason" in added:
+            classed = classed.append_column("quality_reason", reasons(batch, quality).cast(pa.string()))
+        yield classed
 
 
 def _verdict(condition: str, stage: str, reason: str, detail: str = "null") -> Column:

@@ -108,11 +108,11 @@ def cost_lines(used: Usage, stages: Mapping[str, float], files: int) -> Iterator
 
 
 def texts(workspace: Workspace) -> list[tuple[str, bytes]]:
-    """Return path and content of the UTF-8 files up to `LARGEST` that a build read, by repository and path."""
-    columns = ["repo_id", "revision", "path", "blob_id", "size"]
+    """Return path and content of the UTF-8 files up to `LARGEST` that a build read, from the smallest up."""
+    columns = ["file_id", "path", "blob_id", "size"]
     files = read_table(workspace, schema.FILES, runs(workspace, schema.FILES.name), columns)
     small = files.filter(pc.is_valid(files["blob_id"])).filter(pc.field("size") <= LARGEST)
-    ordered = small.sort_by([(name, "ascending") for name in ("repo_id", "revision", "path")])
+    ordered = small.sort_by([("size", "ascending"), ("file_id", "ascending")])
     contents = blob_reader(workspace).read_many(ordered["blob_id"].combine_chunks())
     return [(p, c) for p, c in zip(ordered["path"].to_pylist(), contents, strict=True) if is_text(c)]
 
@@ -127,6 +127,8 @@ def is_text(content: bytes) -> bool:
 
 def measure_naive(workspace: Workspace, base: Path) -> dict[str, Any]:
     """Run the naive peer over an even sample of the files of a build and return what it measured.
+
+    The files are sampled by size, so that the sample is as large per file as all of them: size is what a file costs.
 
     Args:
         workspace: holds the files.
@@ -146,8 +148,9 @@ def measure_naive(workspace: Workspace, base: Path) -> dict[str, Any]:
 
 
 def evenly(items: Sequence[tuple[str, bytes]], limit: int) -> Sequence[tuple[str, bytes]]:
-    """Return every k-th item, at most `limit`."""
-    return items[:: max(1, -(-len(items) // limit))]
+    """Return every k-th item, at most `limit`, from the middle of the first k."""
+    step = max(1, -(-len(items) // limit))
+    return items[step // 2 :: step]
 
 
 def mean_bytes(items: Sequence[tuple[str, bytes]]) -> float:

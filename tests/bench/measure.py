@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -115,10 +114,10 @@ def supervise(command: Sequence[str]) -> Usage:
             time.sleep(INTERVAL)
     added_up = resource.getrusage(resource.RUSAGE_CHILDREN)
     lost = sum(one.with_children for (pid, _), one in seen.items() if one.unwaited and pid not in waited)
-    programs: Counter[str] = Counter()
+    programs: dict[str, float] = {}
     for one in seen.values():
-        programs[one.program] += one.own
-    return Usage(added_up.ru_utime + added_up.ru_stime + lost, time.monotonic() - start, returncode, dict(programs))
+        programs[one.program] = programs.get(one.program, 0.0) + one.own
+    return Usage(added_up.ru_utime + added_up.ru_stime + lost, time.monotonic() - start, returncode, programs)
 
 
 class Sample(NamedTuple):
