@@ -207,7 +207,7 @@ NEAR_DUPS = table(
 
 FINDING = pa.struct(
     [
-        column("engine", _STRING, "`hash`, `unicode`, `pickle`, `yara` or `clamav`"),
+        column("engine", _STRING, "`hash`, `unicode`, `pickle` or `yara`"),
         column("rule", _STRING, "rule that fired"),
         column("rule_set", _STRING, "rule set and version"),
         column("verdict", _STRING, "what the rule asks for: `label`, `quarantine` or `drop`"),

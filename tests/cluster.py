@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stackcurate.session import find_java
 
@@ -67,7 +68,7 @@ def submit(cluster: Cluster, *arguments: str, timeout: float = 900) -> subproces
     """Run spark-submit against a cluster with this interpreter on all sides, and return what it printed."""
     command = [_script("spark-submit"), "--master", cluster.master, "--conf", "spark.ui.enabled=false", *arguments]
     environment = {**_environment(cluster.folder), "PYSPARK_PYTHON": sys.executable}
-    with _group(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with ended(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         output, errors = process.communicate(timeout=timeout)
     return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
@@ -96,14 +97,14 @@ def _daemon(kind: str, folder: Path, number: int = 0, *arguments: str) -> Iterat
     log = folder / f"{kind}-{number}.log"
     main = f"org.apache.spark.deploy.{kind}.{kind.title()}"
     command = [_script("spark-class"), main, *_PORTS, *arguments]
-    with log.open("w") as out, _group(command, env=_environment(folder), stdout=out, stderr=out) as process:
+    with log.open("w") as out, ended(command, env=_environment(folder), stdout=out, stderr=out) as process:
         yield process, log
 
 
 @contextmanager
-def _group(command: list[str], **options: object) -> Iterator[subprocess.Popen[str]]:
+def ended(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
     """Run a command in a process group of its own, and end the group with the block."""
-    process: subprocess.Popen[str] = subprocess.Popen(command, start_new_session=True, **options)  # type: ignore[call-overload]
+    process: subprocess.Popen[str] = subprocess.Popen(command, start_new_session=True, **options)
     try:
         yield process
     finally:
@@ -122,7 +123,7 @@ def _wait_for(pattern: str, process: subprocess.Popen[str], log: Path) -> tuple[
     """Wait until a daemon's log has a line, and return the pattern's groups."""
     deadline = time.monotonic() + _READY
     while not (found := re.search(pattern, log.read_text())):
-        ended = process.poll() is not None
-        assert not ended and time.monotonic() < deadline, f"{pattern!r} is not in the log:\n{log.read_text()[-2000:]}"
+        waiting = process.poll() is None and time.monotonic() < deadline
+        assert waiting, f"{pattern!r} is not in the log:\n{log.read_text()[-2000:]}"
         time.sleep(0.1)
     return found.groups()

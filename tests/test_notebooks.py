@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -74,12 +73,12 @@ def committed() -> NotebookNode:
 
 
 @pytest.fixture(scope="module")
-def executed() -> Iterator[dict[str, str]]:
+def executed() -> dict[str, str]:
     """What each cell of the quickstart shows when it is run now."""
     with TemporaryDirectory() as folder:
         notebook = execute(QUICKSTART, Path(folder))
     assert kinds(notebook) == kinds(nbformat.read(QUICKSTART, as_version=4)), "stale: run `make notebooks`"
-    yield {cell.id: shown(cell) for cell in codes(notebook)}
+    return {cell.id: shown(cell) for cell in codes(notebook)}
 
 
 def test_facts_without_spark(executed: dict[str, str]) -> None:
