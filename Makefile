@@ -44,7 +44,7 @@ bench: setup ## measure beside the peers: make bench subject=build
 	$(BIN)/python -m tests.bench $(subject)
 
 notebooks: setup ## run the notebooks and keep their output
-	$(BIN)/python -m nbclient.cli --execute notebooks/*.ipynb
+	$(BIN)/python -m tests.test_notebooks
 
 docs: setup ## write the reference in README.md anew
 	$(BIN)/python -m tests.reference --write

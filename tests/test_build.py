@@ -139,7 +139,7 @@ def test_readers_agree_with_the_manifest(built: Built, spark: SparkSession, tmp_
 
     pattern = f"{built.release.path}/data/*/*.parquet"
     counts = {
-        "duckdb": duckdb.sql(f"select count(*) from '{pattern}'").fetchone(),
+        "duckdb": duckdb.sql(f"select count(*) from '{pattern}'").fetchall()[0],
         "polars": pl.scan_parquet(pattern).select(pl.len()).collect().row(0),
         "pyarrow": (sum(pq.read_metadata(p).num_rows for p in Path(built.release.path).glob("data/*/*.parquet")),),
         "spark": (spark.read.parquet(f"{built.release.path}/data/*/").count(),),

@@ -21,8 +21,9 @@ from typing import Any
 CONSIDERED = 50 * 1024
 """Characters that heuristics look at. Source: Linguist, `HEURISTICS_CONSIDER_BYTES`."""
 
-TIMEOUT = 1.0
-"""Seconds for one pattern on one file; ordinary matches take under a millisecond, backtracking never ends."""
+TIMEOUT = 5.0
+"""Seconds for one pattern on one file; ordinary matches take under a millisecond, backtracking never ends, and a busy
+machine must not decide."""
 
 _ALTERNATIVES = 64
 _RUBY_M = re.compile(r"\(\?([ix]*)m\)")

@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -46,7 +47,9 @@ class LicenseScanConfig:
     """How a blob is scanned."""
 
     max_bytes: int = setting(1_048_576, "larger contents are not scanned: status `skipped_size`")
-    deadline_seconds: float = setting(30.0, "time for one blob; what was found until then is kept: status `deadline`")
+    deadline_seconds: float = setting(
+        30.0, "CPU time for one blob; what was found until then is kept: status `deadline`"
+    )
     header_only: bool = setting(False, "scan only the first 16 KiB of files that are neither licence nor manifest")
     holders: bool = setting(True, "find copyright holders where there is a licence text, notice or tag")
     holders_bytes: int = setting(65_536, "how much of a licence file is searched for holders; of others 16 KiB")
@@ -156,6 +159,8 @@ def _row(blob: bytes | None, name: str | None, config: LicenseScanConfig) -> dic
     kind = scanned_as(name or "")
     with license_scancode.running(config.reference):
         try:
+            with suppress(OSError):  # temporary files have faults of their own: those are not the blob's
+                return empty | _scan_file(blob, kind, config)
             return empty | _scan_file(blob, kind, config)
         except Exception as error:  # noqa: BLE001 one blob that ScanCode chokes on must not cost the others
             return empty | {"status": "error", "error": f"scancode:{type(error).__name__}"}
@@ -169,7 +174,7 @@ def _scan_file(blob: bytes, kind: str, config: LicenseScanConfig) -> dict[str, A
     with tempfile.TemporaryDirectory(prefix="stackcurate-") as folder:
         location = _write(folder, kind, blob)
         try:
-            deadline = Deadline(time.time() + config.deadline_seconds)
+            deadline = Deadline(config.deadline_seconds)
             found = list(_detections(location, deadline))
             legal = is_license or kind.startswith("NOTICE") or any(row["kind"] in _EVIDENCE for _, row in found)
             return {
@@ -208,17 +213,23 @@ def _forget(location: str) -> None:
 
 
 class Deadline(float):
-    """An absolute time that remembers whether it stopped someone: ScanCode asks `time() > deadline` and tells nobody.
+    """A deadline in CPU time that remembers whether it stopped someone.
 
-    >>> deadline = Deadline(1.0)
-    >>> 0.5 > deadline, deadline.hit, 2.0 > deadline, deadline.hit
-    (False, False, True, True)
+    ScanCode asks `time() > deadline` and tells nobody; wall time would give a busy machine other findings than an
+    idle one.
+
+    >>> deadline = Deadline(-1.0)
+    >>> deadline.hit, 0.0 > deadline, deadline.hit
+    (False, True, True)
     """
 
     hit: bool = False
 
-    def __lt__(self, now: float) -> bool:
-        passed = float(self) < now
+    def __new__(cls, seconds: float) -> Deadline:
+        return super().__new__(cls, time.process_time() + seconds)
+
+    def __lt__(self, _now: float) -> bool:
+        passed = float(self) < time.process_time()
         self.hit = self.hit or passed
         return passed
 
@@ -282,7 +293,7 @@ def _holders(location: str, is_license: bool, config: LicenseScanConfig) -> list
         list(lines),
         include_copyrights=False,
         include_authors=False,
-        deadline=time.time() + config.deadline_seconds,
+        deadline=Deadline(config.deadline_seconds),
     )
     return list(dict.fromkeys(detection.holder for detection in found))
 

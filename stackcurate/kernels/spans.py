@@ -33,7 +33,7 @@ class RedactionConfig:
         "typed", "in strings and comments: `typed` (<NAME>), `indexed` (<NAME_7>) or `words` as everywhere else"
     )
     copyright_names: str = setting(
-        "sidecar", "holders in copyright lines: `keep`, `redact`, or `sidecar` (redacted; the facts keep them as `holders`)"
+        "sidecar", "names in copyright lines: `keep`, `redact`, or `sidecar` (redacted; `holders` keeps them)"
     )
     keep_entities: tuple[str, ...] = setting((), "kinds that are found and left in place")
     min_score: float = setting(0.5, "least score that is replaced")

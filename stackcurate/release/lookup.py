@@ -61,4 +61,5 @@ def _meant(rows: pa.Table, query: str) -> pa.ChunkedArray:
     if "/" not in wanted:
         return pc.equal(pc.utf8_lower(rows["owner"]), wanted)
     path = pc.utf8_lower(pc.binary_join_element_wise(repo, rows["path"], "/"))
-    return pc.or_(pc.or_(pc.equal(repo, wanted), pc.equal(repo_id, wanted)), pc.equal(path, wanted))
+    named = pc.or_kleene(pc.equal(repo, wanted), pc.equal(repo_id, wanted))  # an owner may be null
+    return pc.or_kleene(named, pc.equal(path, wanted))
