@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 def spark() -> Iterator[SparkSession]:
     """The session of all tests that need one; those of kernels never start a JVM."""
     session = spark_session(SparkConfig(master="local[2,4]", driver_memory="768m", partitions=4))
+    # For a few rows, compiling and re-planning each query costs more than running it.
+    session.conf.set("spark.sql.adaptive.enabled", "false")
+    session.conf.set("spark.sql.codegen.wholeStage", "false")
     yield session
     session.stop()
 

@@ -102,14 +102,13 @@ def image(engine: Engine) -> str:
     return IMAGE
 
 
-@pytest.fixture
-def container(engine: Engine, image: str) -> Iterator[Container]:
-    """A fresh container whose `/work` is open to its user."""
-    work = Path(tempfile.mkdtemp(dir=engine.storage))
+@pytest.fixture(scope="module")
+def container(engine: Engine, image: str) -> Container:
+    """A container whose `/work` is open to its user."""
+    work = engine.storage / "work"
+    work.mkdir()
     work.chmod(0o777)
-    name = engine("from", image)
-    yield Container(engine, name, work)
-    engine("rm", name)
+    return Container(engine, engine("from", image), work)
 
 
 def machine(engine: Engine, container: str) -> Iterator[str]:

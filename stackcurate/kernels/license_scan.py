@@ -225,7 +225,7 @@ class Deadline(float):
 
     hit: bool = False
 
-    def __new__(cls, seconds: float) -> Deadline:
+    def __new__(cls, seconds: float) -> Deadline:  # noqa: D102 the class says it
         return super().__new__(cls, time.process_time() + seconds)
 
     def __lt__(self, _now: float) -> bool:
