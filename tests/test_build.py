@@ -50,7 +50,7 @@ def settings(corpus: Corpus, workspace: Path) -> list[str]:
         f'sources.inputs=["{corpus.folder}"]',
         f'opt_outs.requests=["{corpus.requests}"]',
         f'workspace.path="{workspace}"',
-        "spark.partitions=3",
+        "spark.partitions=5",
         'spark.master="local[2,4]"',
         'spark.driver_memory="768m"',
     ]
@@ -159,10 +159,10 @@ def test_croissant_is_valid_and_reads_the_rows(built: Built) -> None:
     assert [record.name for record in described.metadata.record_sets] == ["files"]
 
 
-def test_another_number_of_tasks_gives_the_same_bytes(built: Built, tmp_path: Path) -> None:
-    for tasks in (1, 5):
-        again = pipeline.build(config_of(built.corpus, tmp_path / str(tasks), f"spark.partitions={tasks}"))
-        assert hashes(built.release) == hashes(again)
+def test_one_task_gives_the_same_bytes_as_five(built: Built, tmp_path: Path) -> None:
+    again = pipeline.build(config_of(built.corpus, tmp_path, "spark.partitions=1"))
+
+    assert hashes(built.release) == hashes(again)
 
 
 def test_nothing_to_do_starts_no_session(built: Built) -> None:
