@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from stackcurate import schema
+from stackcurate import errors, schema
 from stackcurate.config import Config, load, setting
 from stackcurate.errors import SourceError, WorkspaceError
 from stackcurate.facts import Build, Progress, ensure, ensure_clusters, silent
@@ -107,10 +108,14 @@ def build(config: Config, progress: Progress = silent, *, replace: bool = False)
 
 @contextmanager
 def _plain_errors(workspace: Workspace) -> Iterator[None]:
-    """Say in a sentence what a full disk says in a page of traces."""
+    """Say in a sentence what a task that failed says in a page of traces."""
     try:
         yield
     except Exception as error:
+        if isinstance(error, errors.StackcurateError):
+            raise
+        if ours := re.search(r"stackcurate\.errors\.(\w+): (.+)", str(error)):
+            raise getattr(errors, ours[1], errors.StackcurateError)(ours[2]) from error
         if "No space left on device" in str(error):
             raise WorkspaceError(
                 f"{workspace.root}: the disk is full; free some space and run the same command again, "

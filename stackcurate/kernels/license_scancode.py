@@ -91,10 +91,12 @@ def load() -> Any:
         from licensedcode.cache import get_cache
 
         loaded = get_cache()
-    except (ImportError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 its own loaders raise plain ones, and print the whole environment
+        reason = str(error).partition("\n")[0][:120]
         raise MissingDependencyError(
-            f"ScanCode does not start ({error}): pip install 'stackcurate[scan]', with 'pluggy<1.7'"
-        ) from error
+            f"ScanCode does not start ({type(error).__name__}: {reason}): pip install 'stackcurate[scan]', with "
+            "'pluggy<1.7'; on a minimal Debian also: apt-get install libgomp1"
+        ) from None
     finally:
         if zone is None:  # typecode sets it for the whole process
             os.environ.pop("TZ", None)
