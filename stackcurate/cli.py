@@ -95,10 +95,10 @@ def lookup(query: Query, version: Version = "", config: ConfigPath = None, overr
     loaded = pipeline.load_config(config, overrides or [])
     workspace = open_workspace(loaded["workspace"].path, create=False)
     rows = find(workspace, version or loaded["release"].version, query)
-    print_rows(out, rows, as_json=as_json)
     if not rows.num_rows:
         err.print(f"nothing of that name was read: {query}", markup=False)
         raise typer.Exit(1)
+    print_rows(out, rows if as_json else rows.drop(["revision", "shard"]), as_json=as_json)
     kept = sum(rows["kept"].to_pylist())
     err.print(f"{kept:,} of {rows.num_rows:,} files are in the release", highlight=False)
 

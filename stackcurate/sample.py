@@ -17,8 +17,8 @@ from stackcurate.kernels.license_scan import scanned_as
 from stackcurate.kernels.minhash import near_duplicates
 from stackcurate.kernels.opt_outs import parse
 from stackcurate.sources.directories import SourcesConfig
-from stackcurate.sources.local import discover, read
-from stackcurate.sources.metadata import file_id
+from stackcurate.sources.local import read, single
+from stackcurate.sources.metadata import Entry, Repository, file_id
 from stackcurate.stage import Stage
 from stackcurate.stages import license_scan
 
@@ -44,22 +44,24 @@ def read_files(paths: Iterable[str | Path], config: SourcesConfig | None = None)
         SourceError: a path does not exist.
     """
     limits = config or SourcesConfig()
-    rows = []
+    rows: list[dict[str, object]] = []
     for path in map(Path, paths):
         if path.is_file() and not _is_input(path):
             rows.append(_loose(path, limits))
             continue
-        for one in discover([path]):
-            repository, entries = read(one, limits)
-            for entry in entries:
-                revision = repository.revision or ""
-                rows.append({
-                    "file_id": file_id(repository.repo_id, revision, entry.path), "repo_id": repository.repo_id,
-                    "revision": revision, "path": entry.path, "blob_id": entry.blob_id, "size": entry.size,
-                    "content": entry.content, "scanned_as": scanned_as(entry.path),
-                    "host_license": repository.host_license, "error": entry.error,
-                })  # fmt: skip
+        repository, entries = read(single(path), limits)
+        rows.extend(_row(repository, entry) for entry in entries)
     return pa.Table.from_pylist(rows, schema=SAMPLE)
+
+
+def _row(repository: Repository, entry: Entry) -> dict[str, object]:
+    revision = repository.revision or ""
+    return {
+        "file_id": file_id(repository.repo_id, revision, entry.path), "repo_id": repository.repo_id,
+        "revision": revision, "path": entry.path, "blob_id": entry.blob_id, "size": entry.size,
+        "content": entry.content, "scanned_as": scanned_as(entry.path), "host_license": repository.host_license,
+        "error": entry.error,
+    }  # fmt: skip
 
 
 def _is_input(path: Path) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -28,6 +30,9 @@ from stackcurate.release.manifest import FUNNEL, Release
 if TYPE_CHECKING:
     from stackcurate.facts import Progress as BuildProgress
     from stackcurate.stages.tables import OnRows
+
+
+_DIGEST = re.compile(r"^([0-9a-f]{40}|[0-9a-f]{64})$")
 
 
 class _Rate(ProgressColumn):
@@ -99,15 +104,16 @@ def print_release(console: Console, release: Release) -> None:
 
 
 def print_rows(console: Console, rows: pa.Table, *, as_json: bool) -> None:
-    """Print facts as a table, or as JSON lines; nested values are shortened in the table."""
+    """Print facts as JSON lines, or as a table: without columns that are all null, ids and nested values shortened."""
     if as_json:
         for row in rows.to_pylist():
             console.file.write(json.dumps(row, default=str) + "\n")
         return
-    table = Table()
-    for name in rows.column_names:
+    shown = rows.select([name for name in rows.column_names if rows[name].null_count < max(rows.num_rows, 1)])
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in shown.column_names:
         table.add_column(name, overflow="fold")
-    for row in rows.to_pylist():
+    for row in shown.to_pylist():
         table.add_row(*(Text(_cell(value)) for value in row.values()))
     console.print(table)
 
@@ -122,4 +128,4 @@ def _cell(value: Any) -> str:
             " ".join(_cell(v) for v in item.values()) if isinstance(item, dict) else str(item) for item in value[:3]
         ]
         return "\n".join([*shown, *([f"and {len(value) - 3} more"] if len(value) > 3 else [])])
-    return str(value)
+    return str(value)[:12] if _DIGEST.match(str(value)) else str(value)

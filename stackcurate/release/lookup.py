@@ -23,7 +23,8 @@ def lookup(workspace: Workspace, version: str, query: str) -> pa.Table:
     Args:
         workspace: where the release was built.
         version: name of the release.
-        query: an owner, `owner/repository`, a repo_id, `owner/repository/path` or a blob id; without case.
+        query: an owner, a repository's name, `owner/repository`, a repo_id, `owner/repository/path` or a blob id;
+            without case.
 
     Returns:
         One row per file, columns `ANSWER`, by repository and path; no rows where nothing of that name was read.
@@ -49,7 +50,7 @@ def _repositories(workspace: Workspace) -> pa.Table:
     rows = read_table(workspace, schema.REPOS, runs(workspace, schema.REPOS.name), columns)
     distinct = rows.group_by(columns).aggregate([])
     repo = pc.binary_join_element_wise(distinct["owner"], distinct["name"], "/")
-    return distinct.append_column("repo", repo).select(["repo_id", "owner", "repo"])
+    return distinct.append_column("repo", repo)
 
 
 def _meant(rows: pa.Table, query: str) -> pa.ChunkedArray:
@@ -59,7 +60,7 @@ def _meant(rows: pa.Table, query: str) -> pa.ChunkedArray:
         return pc.equal(rows["blob_id"], wanted)
     repo, repo_id = pc.utf8_lower(rows["repo"]), pc.utf8_lower(rows["repo_id"])
     if "/" not in wanted:
-        return pc.equal(pc.utf8_lower(rows["owner"]), wanted)
+        return pc.or_kleene(*(pc.equal(pc.utf8_lower(rows[column]), wanted) for column in ("owner", "name")))
     path = pc.utf8_lower(pc.binary_join_element_wise(repo, rows["path"], "/"))
     named = pc.or_kleene(pc.equal(repo, wanted), pc.equal(repo_id, wanted))  # an owner may be null
     return pc.or_kleene(named, pc.equal(path, wanted))

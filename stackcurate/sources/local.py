@@ -94,6 +94,18 @@ def discover(inputs: Iterable[str | os.PathLike[str]]) -> list[Input]:
     return list(found.values())
 
 
+def single(path: str | os.PathLike[str]) -> Input:
+    """Return a folder, archive or git repository as one input, without looking for inputs in it.
+
+    Raises:
+        SourceError: the path does not exist.
+    """
+    given = os.path.realpath(os.fspath(path))
+    if not os.path.lexists(given):
+        raise SourceError(f"{given}: no such file or folder; expected {_EXPECTED}")
+    return _input(given, Path(given).name)
+
+
 def read(one: Input, config: SourcesConfig | None = None) -> tuple[Repository, Iterator[Entry]]:
     """Read an input: its row for the repos table, and its files as a stream.
 
