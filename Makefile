@@ -9,7 +9,6 @@ JRE_LOCK := docker/requirements-jre.lock
 JRE := $(shell $${JAVA_HOME:+$$JAVA_HOME/bin/}java -version 2>&1 | grep -Eq 'version "(17|21)' || echo $(JRE_LOCK))
 READY := $(VENV)/.ready$(if $(JRE),-jre)
 UV := $(BIN)/uv pip
-export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow check bench notebooks docs lock clean
@@ -22,7 +21,7 @@ setup: $(READY) ## make the environment in .venv from the lock file
 $(READY): pyproject.toml $(LOCK) $(JRE)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.5"
-	$(UV) install --quiet --python $(BIN)/python --require-hashes --requirement $(LOCK) $(JRE:%=--requirement %)
+	$(UV) install --quiet --compile-bytecode --python $(BIN)/python --require-hashes --requirement $(LOCK) $(JRE:%=--requirement %)
 	$(UV) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 

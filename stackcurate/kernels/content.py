@@ -25,7 +25,7 @@ def as_binary(values: pa.Array | Sequence[bytes | str | None]) -> pa.Array:
     r"""Return values as a binary array; text is encoded as UTF-8.
 
     >>> as_binary(["é", None]).to_pylist()
-    [b'\\xc3\\xa9', None]
+    [b'\xc3\xa9', None]
     """
     if isinstance(values, pa.Array):
         if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
@@ -49,9 +49,9 @@ def decode(content: bytes) -> tuple[str, str] | tuple[None, None]:
     A byte order mark decides first, then UTF-8; what is neither but holds no control characters is read as
     Latin-1, which loses nothing. A mark is not part of the text.
 
-    >>> decode(b"caf\\xe9")
+    >>> decode(b"caf\xe9")
     ('café', 'latin-1')
-    >>> decode(b"\\x00\\x01")
+    >>> decode(b"\x00\x01")
     (None, None)
     """
     for mark, encoding in _BOMS:

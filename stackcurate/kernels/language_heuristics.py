@@ -22,7 +22,7 @@ CONSIDERED = 50 * 1024
 """Characters that heuristics look at. Source: Linguist, `HEURISTICS_CONSIDER_BYTES`."""
 
 TIMEOUT = 5.0
-"""Seconds for one pattern on one file: matches take under a millisecond, backtracking for ever, busy machines longer."""
+"""Seconds for one pattern on one file: matches take under a millisecond, backtracking for ever."""
 
 _ALTERNATIVES = 64
 _RUBY_M = re.compile(r"\(\?([ix]*)m\)")
