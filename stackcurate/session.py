@@ -129,6 +129,7 @@ def spark_session(config: SparkConfig = SparkConfig()) -> SparkSession:
     return session
 
 
+_LOGGING = Path(__file__).parent / "data" / "spark" / "log4j2.properties"
 _SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
@@ -146,9 +147,9 @@ def _local_settings(config: SparkConfig) -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",
         "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
-        # Sessions are short: a quick start is worth more than a hot compiler.
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-        "spark.driver.defaultJavaOptions": "-Dlog4j2.level=ERROR",
+        # Sessions are short: a quick start is worth more than a hot compiler, which needs room for many small methods.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC "
+        f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}",
         "spark.sql.warehouse.dir": str(Path(tempfile.gettempdir()) / f"stackcurate-warehouse-{os.getuid()}"),
     }
 
