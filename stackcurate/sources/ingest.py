@@ -64,8 +64,9 @@ def ingest(
         return
     digest = hashlib.sha256(json.dumps([row["input_id"] for row in rows]).encode()).hexdigest()
     run = Run(table="", run_id=digest[:16], digest=digest)
+    session = spark()  # first: a JVM that starts writes across a progress bar
     with progress("sources", len(rows)) as on_rows:
-        parts = _read_all(spark(), workspace, rows, config, run.run_id, tasks(), on_rows)
+        parts = _read_all(session, workspace, rows, config, run.run_id, tasks(), on_rows)
     for table in (schema.BLOBS, schema.FILES, schema.REPOS):  # repositories last: they say what is known
         mine = tuple(Part(**part) for name, part in parts if name == table.name)
         commit(workspace, replace(run, table=table.name, parts=mine))
