@@ -46,16 +46,18 @@ def build(config: ConfigPath = None, overrides: Overrides = None, replace: Repla
     from stackcurate.terminal import print_release, progress
 
     loaded = pipeline.load_config(config, overrides or [])
+    for source in pipeline.unreadable_requests(loaded):
+        err.print(f"opt-out request not understood, a person has to read it: {source}", style="yellow", markup=False)
     print_release(out, pipeline.build(loaded, progress(err), replace=replace))
 
 
 @app.command()
-def release(to: NewVersion, config: ConfigPath = None, overrides: Overrides = None) -> None:
+def release(to: NewVersion, config: ConfigPath = None, overrides: Overrides = None, replace: Replace = False) -> None:
     """Make another release from the facts that are there, under the config's present policy.
 
     Example: `stackcurate release --to v2 --config demo.toml --set quality_policy.preset=none`
     """
-    build(config, [*(overrides or []), f"release.version={json.dumps(to)}"])
+    build(config, [*(overrides or []), f"release.version={json.dumps(to)}"], replace)
 
 
 @app.command("opt-out")
@@ -64,6 +66,7 @@ def opt_out(
     to: NewVersion,
     config: ConfigPath = None,
     overrides: Overrides = None,
+    replace: Replace = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the requests as understood and stop.")] = False,
 ) -> None:
     """Make a release that honours more requests; nothing that was scanned is scanned again.
@@ -78,7 +81,7 @@ def opt_out(
     changed = [*(overrides or []), f"opt_outs.requests={json.dumps(names)}"]
     print_rows(out, pipeline.requests_of(pipeline.load_config(config, changed)), as_json=False)
     if not dry_run:
-        release(to, config, changed)
+        release(to, config, changed, replace)
 
 
 @app.command()
@@ -116,12 +119,16 @@ def verify(
     """
     from stackcurate import pipeline
     from stackcurate.release.verify import verify as check
+    from stackcurate.terminal import printable
 
     loaded = pipeline.load_config(config, overrides or [])
     place = folder or Path(loaded["workspace"].path) / "releases" / loaded["release"].version
-    findings = check(Workspace(str(place)), opted_out=pipeline.active_requests(loaded), rescan=not quick)
+    requests = pipeline.active_requests(loaded)
+    if not requests:
+        err.print("no opt-out requests in the config: owners are not checked", style="yellow")
+    findings = check(Workspace(str(place)), opted_out=requests, rescan=not quick)
     for problem in findings.problems:
-        err.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
+        err.print(printable(problem), style="red", markup=False, highlight=False, soft_wrap=True)
     if findings.left_out:
         err.print(f"and {findings.left_out:,} more", style="red")
     out.print(f"{findings.rows:,} rows in {findings.shards:,} shards read, "
@@ -179,7 +186,8 @@ def _add_stage_verb(stage: Stage) -> None:
         if paths:
             print_rows(out, look(stage, paths, loaded), as_json=as_json)
         else:
-            out.print(f"{stage.name}: {pipeline.run_until(loaded, stage.name, progress(err)):,} facts", highlight=False)
+            for name, value in pipeline.run_until(loaded, stage, progress(err)).items():
+                out.print(f"{stage.name} {name}: {value:,}", highlight=False)
 
     name = stage.name.replace("_", "-")
     verb.__doc__ = (

@@ -19,7 +19,7 @@ from stackcurate.blobs import BlobReader
 from stackcurate.config import Config
 from stackcurate.session import spark_session, task_count
 from stackcurate.stage import Stage
-from stackcurate.stages import near_dup_bands, near_dups
+from stackcurate.stages import licenses, near_dup_bands, near_dups
 from stackcurate.stages.near_dups import candidate_pairs, verify, with_clusters
 from stackcurate.stages.tables import OnRows, blob_reader, by_blob, read, write
 from stackcurate.workspace import Run, Workspace, read_table, runs
@@ -69,18 +69,18 @@ class Build:
 
     def next_run(self, table: schema.Table, digest: str, inputs: str | None = None) -> Run:
         """Return a fresh run; one that crashed is overwritten, one that is complete never."""
-        count = len(runs(self.workspace, table.name, digest=digest))
-        return Run(table=table.name, run_id=f"{digest[:16]}-{count:05d}", digest=digest, inputs=inputs)
+        numbers = [int(run.run_id.rpartition("-")[2]) for run in runs(self.workspace, table.name, digest=digest)]
+        number = max(numbers, default=-1) + 1
+        return Run(table=table.name, run_id=f"{digest[:16]}-{number:05d}", digest=digest, inputs=inputs)
 
 
-def ensure(build: Build, stage: Stage, keys: DataFrame, **tables: DataFrame) -> DataFrame:
+def ensure(build: Build, stage: Stage, keys: DataFrame) -> DataFrame:
     """Return the facts of a stage, after computing those that `keys` lacks.
 
     Args:
         build: the build under way.
-        stage: a stage with a kernel, or with a transform that needs no contents.
+        stage: a stage with a kernel.
         keys: key and columns read; instead of `content`, `blob_id` and `size`.
-        tables: what the stage's transform takes.
     """
     digest = stage.digest(build.config.sections)
     config = build.config[stage.section]
@@ -89,19 +89,33 @@ def ensure(build: Build, stage: Stage, keys: DataFrame, **tables: DataFrame) -> 
     total = missing.count()
     if total:
         run = build.next_run(stage.table, digest)
+        needed = [*stage.table.key, *stage.reads, "blob_id", "size"]
+        columns = [name for name in dict.fromkeys(needed) if name not in ("content", "blob_id")]
+        spread = by_blob(missing.select("blob_id", *columns), build.tasks)
         with build.progress(stage.name, total) as on_rows:
-            if stage.kernel is None:
-                facts = stage(keys, config, **tables).join(
-                    missing.select(*stage.table.key), list(stage.table.key), "left_semi"
-                )
-                write(facts, build.workspace, stage.table, run, on_rows=on_rows)
-            else:
-                needed = [*stage.table.key, *stage.reads, "blob_id", "size"]
-                columns = [name for name in dict.fromkeys(needed) if name != "content"]
-                spread = by_blob(missing.select("blob_id", *(c for c in columns if c != "blob_id")), build.tasks)
-                rows = stage.rows(config, build.blobs)
-                write(spread, build.workspace, stage.table, run, rows=rows, on_rows=on_rows)
+            rows = stage.rows(config, build.blobs)
+            write(spread, build.workspace, stage.table, run, rows=rows, on_rows=on_rows)
     return build.read(stage.table, build.stored(stage))
+
+
+def ensure_licenses(build: Build, files: DataFrame, **tables: DataFrame) -> DataFrame:
+    """Return the licence of each file; decided again where the files have changed, since neighbours decide too.
+
+    Args:
+        build: the build under way.
+        files: all files, readable or not: a licence file that cannot be read bars what lies below it.
+        tables: what the stage's transform takes.
+    """
+    digest = licenses.digest(build.config.sections)
+    claims = tables["repos"].select("repo_id", "revision", "host_license")
+    seen = files.join(claims, ["repo_id", "revision"], "left")
+    inputs = _set_digest(seen, "file_id", "blob_id", "mode", "error", "host_license")
+    if not runs(build.workspace, licenses.table.name, digest=digest, inputs=inputs):
+        run = build.next_run(licenses.table, digest, inputs)
+        with build.progress(licenses.name, files.count()) as on_rows:
+            facts = licenses(files, build.config[licenses.section], **tables)
+            write(facts, build.workspace, licenses.table, run, on_rows=on_rows)
+    return build.read(licenses.table, runs(build.workspace, licenses.table.name, digest=digest, inputs=inputs))
 
 
 def ensure_clusters(build: Build, blobs: DataFrame) -> tuple[DataFrame, pa.Table]:
@@ -113,14 +127,15 @@ def ensure_clusters(build: Build, blobs: DataFrame) -> tuple[DataFrame, pa.Table
     """
     bands = ensure(build, near_dup_bands, blobs).join(blobs.select("blob_id"), "blob_id", "left_semi")
     digest = near_dups.digest(build.config.sections)
-    inputs = _set_digest(blobs)
+    inputs = _set_digest(blobs, "blob_id")
     if not runs(build.workspace, schema.NEAR_DUPS.name, digest=digest, inputs=inputs):
         edges_run = build.next_run(schema.NEAR_DUP_EDGES, digest, inputs)
         config = build.config[near_dups.section]
         pairs = _with_sizes(candidate_pairs(bands, config), blobs)
         with build.progress(near_dups.name, blobs.count()) as on_rows:
             edges = verify(by_left(pairs, build.tasks), config, build.blobs)
-            write(edges, build.workspace, schema.NEAR_DUP_EDGES, edges_run)
+            if not runs(build.workspace, schema.NEAR_DUP_EDGES.name, digest=digest, inputs=inputs):
+                write(edges, build.workspace, schema.NEAR_DUP_EDGES, edges_run)
             clusters = with_clusters(blobs, _edges(build, digest, inputs))
             run = build.next_run(schema.NEAR_DUPS, digest, inputs)
             write(clusters, build.workspace, schema.NEAR_DUPS, run, on_rows=on_rows)
@@ -150,9 +165,10 @@ def _edges(build: Build, digest: str, inputs: str) -> pa.Table:
     return read_table(build.workspace, schema.NEAR_DUP_EDGES, found).sort_by("left_blob_id")
 
 
-def _set_digest(blobs: DataFrame) -> str:
-    """Return a digest of a set of blobs, whatever their order."""
-    row: Any = blobs.selectExpr(
-        "count(*) as n", "bit_xor(xxhash64(blob_id)) as x", "bit_xor(xxhash64(reverse(blob_id))) as y"
+def _set_digest(rows: DataFrame, *columns: str) -> str:
+    """Return a digest of a set of rows, whatever their order; null differs from the empty string."""
+    text = "concat_ws('\\u0001', " + ", ".join(f"coalesce(cast({name} as string), '\\u0002')" for name in columns) + ")"
+    row: Any = rows.selectExpr(
+        "count(*) as n", f"bit_xor(xxhash64({text})) as x", f"bit_xor(xxhash64(reverse({text}))) as y"
     ).first()
     return f"{row['n']}-{row['x'] or 0:x}-{row['y'] or 0:x}"

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files as package_files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ import pyarrow as pa
 from stackcurate import errors, schema
 from stackcurate.config import Config, load, setting
 from stackcurate.errors import SourceError, WorkspaceError
-from stackcurate.facts import Build, Progress, ensure, ensure_clusters, silent
+from stackcurate.facts import Build, Progress, ensure, ensure_clusters, ensure_licenses, silent
 from stackcurate.kernels.license_policy import PolicyConfig
 from stackcurate.kernels.opt_outs import parse
 from stackcurate.kernels.quality_policy import QualityPolicy
@@ -28,13 +27,14 @@ from stackcurate.release.manifest import Release, find_release
 from stackcurate.release.policy import ReleaseConfig, judge
 from stackcurate.session import SparkConfig
 from stackcurate.sources.directories import SourcesConfig
-from stackcurate.sources.ingest import ingest, input_id
+from stackcurate.sources.ingest import identify, ingest
 from stackcurate.sources.local import Input, discover
+from stackcurate.sources.metadata import Reason
+from stackcurate.stage import Stage
 from stackcurate.stages import (
     PIPELINE,
     language,
     license_scan,
-    licenses,
     malware,
     near_dup_bands,
     opt_outs,
@@ -42,7 +42,7 @@ from stackcurate.stages import (
     quality,
 )
 from stackcurate.stages.licenses import legal_texts, with_scanned_as
-from stackcurate.workspace import Workspace, locked, open_workspace, read_json, runs, write_json
+from stackcurate.workspace import Workspace, locked, open_workspace, runs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -66,6 +66,10 @@ SECTIONS: Mapping[str, type] = {
     "spark": SparkConfig,
 }
 """The dataclass of each section of a config file."""
+
+
+_NO_PLACE = (Reason.UNSAFE_PATH.value, Reason.PATH_TOO_LONG.value, Reason.DUPLICATE_PATH.value)
+"""Reasons of files whose path is no place in a tree, so that no licence is asked for there."""
 
 
 def load_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Config:
@@ -92,18 +96,15 @@ def build(config: Config, progress: Progress = silent, *, replace: bool = False)
     workspace = open_workspace(config["workspace"].path)
     digest = build_digest(config, inputs)
     with _plain_errors(workspace), locked(workspace):
-        record = read_json(workspace, "builds", f"{digest}.json")
         found = find_release(workspace, config["release"].version, digest, replace=replace)
-        if record and found:
+        if found:
             return found
         under_way = Build(config, workspace, progress)
         files, repos = take_in(under_way, inputs)
         facts: dict[str, DataFrame] = {}
         *_, decided = steps(under_way, files, repos, facts)
         assert decided is not None, "the last step decides"
-        release = export(under_way, decided, repos, facts, digest)
-        write_json(workspace, {"release": release.version, "inputs": len(inputs)}, "builds", f"{digest}.json")
-        return release
+        return export(under_way, decided, repos, facts, digest)
 
 
 @contextmanager
@@ -128,13 +129,11 @@ def build_digest(config: Config, inputs: list[Input]) -> str:
     """Return the digest of all that decides a release: inputs, requests, config, code and versions."""
     sections = [name for name in config.sections if name not in ("workspace", "spark")]
     code = hashlib.sha256()
-    for folder in ("release", "sources"):
-        for path in sorted(package_files("stackcurate").joinpath(folder).iterdir(), key=lambda p: p.name):
-            if path.name.endswith(".py"):
-                code.update(path.read_bytes())
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        code.update(path.read_bytes())
     parts = {
         "config": config.digest(*sections),
-        "inputs": sorted(input_id(item, config["sources"]) for item in inputs),
+        "inputs": sorted(identify(inputs, config["sources"])),
         "requests": [hashlib.sha256(text.encode()).hexdigest() for _, text in _request_files(config)],
         "stages": {stage.name: stage.digest(config.sections) for stage in PIPELINE},
         "code": code.hexdigest(),
@@ -142,8 +141,8 @@ def build_digest(config: Config, inputs: list[Input]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def run_until(config: Config, name: str, progress: Progress = silent) -> int:
-    """Run the pipeline up to one stage and return the number of its facts; no release is made.
+def run_until(config: Config, stage: Stage, progress: Progress = silent) -> dict[str, int]:
+    """Run the pipeline up to one stage and return the number of its facts and its metrics; no release is made.
 
     Raises:
         SourceError: an input folder is missing or empty.
@@ -156,9 +155,12 @@ def run_until(config: Config, name: str, progress: Progress = silent) -> int:
         files, repos = take_in(under_way, inputs)
         facts: dict[str, DataFrame] = {}
         for _ in steps(under_way, files, repos, facts):
-            if name in facts:
+            if stage.name in facts:
                 break
-        return int(facts[name].count())
+        measured = facts[stage.name].selectExpr(
+            "count(*) as facts", *(f"{expression} as {name}" for name, expression in stage.metrics.items())
+        )
+        return {name: int(value or 0) for name, value in measured.collect()[0].asDict().items()}
 
 
 def steps(
@@ -177,7 +179,8 @@ def steps(
     facts["license_scan"] = ensure(under_way, license_scan, scanned)
     yield None
     evidence = {"license_detections": facts["license_scan"], "legal_texts": legal_texts(readable, under_way.blobs)}
-    facts["licenses"] = ensure(under_way, licenses, readable, repos=repos, **evidence)
+    placed = files.where(f"error is null or error not in ({', '.join(map(repr, _NO_PLACE))})")
+    facts["licenses"] = ensure_licenses(under_way, placed, repos=repos, **evidence)
     yield None
     candidates = _admissible(readable, facts, config)
     facts["language"] = ensure(under_way, language, candidates)
@@ -194,14 +197,23 @@ def take_in(under_way: Build, inputs: list[Input]) -> tuple[DataFrame, DataFrame
     """Read the inputs that are new and return files and repositories of exactly these inputs."""
     config = under_way.config["sources"]
     ingest(lambda: under_way.spark, under_way.workspace, inputs, config, lambda: under_way.tasks, under_way.progress)
-    wanted = [(input_id(item, config),) for item in inputs]
+    wanted = [(key,) for key in identify(inputs, config)]
     current = under_way.spark.createDataFrame(wanted, "input_id string").hint("broadcast")
     tables = []
     for table in (schema.FILES, schema.REPOS):
         rows = under_way.read(table, runs(under_way.workspace, table.name)).join(current, "input_id", "left_semi")
-        distinct = rows.dropDuplicates(list(table.key))  # one input may be given under two names
-        tables.append(distinct.select(*table.columns.names).persist())
+        tables.append(_first_of_each(rows, table).select(*table.columns.names).persist())
     return tables[0], tables[1]
+
+
+def _first_of_each(rows: DataFrame, table: schema.Table) -> DataFrame:
+    """Keep one row per key, whole ones first: one commit or archive may be given twice."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    others = [F.col(name).asc_nulls_last() for name in table.columns.names if name not in ("error", *table.key)]
+    window = Window.partitionBy(*table.key).orderBy(F.col("error").asc_nulls_first(), *others)
+    return rows.withColumn("rank_", F.row_number().over(window)).where("rank_ = 1")
 
 
 def requests_of(config: Config) -> pa.Table:
@@ -218,6 +230,11 @@ def active_requests(config: Config) -> list[tuple[str, str]]:
     """Return kind and value of each request that is in force."""
     rows = requests_of(config).to_pylist()
     return [(row["kind"], row["value"]) for row in rows if row["state"] == "active"]
+
+
+def unreadable_requests(config: Config) -> list[str]:
+    """Return file and line of each opt-out request that names nothing known."""
+    return [row["source"] for row in requests_of(config).to_pylist() if row["state"] == "unreadable"]
 
 
 def _request_files(config: Config) -> list[tuple[str, str]]:
@@ -256,6 +273,14 @@ def settle(
         kept = elected.where("reason is null").select(*schema.FILES.columns.names)
         for stage in (malware, pii):
             facts[stage.name] = ensure(under_way, stage, _blobs(kept))
+            _check_complete(stage, _blobs(kept), facts[stage.name])
         if _admissible(kept, facts, config).count() == kept.count():
             return elected
         elected.unpersist()
+
+
+def _check_complete(stage: Stage, blobs: DataFrame, facts: DataFrame) -> None:
+    """Raise WorkspaceError where a blob that would be released was not looked at."""
+    missing = blobs.join(facts.select("blob_id"), "blob_id", "left_anti").count()
+    if missing:
+        raise WorkspaceError(f"{missing} kept files have no facts of {stage.name}; remove that table and build again")

@@ -63,7 +63,7 @@ REPOS = table(
     _REPO_ID,
     column("revision", _STRING, "commit id; for an archive SHA-256 of its bytes, for a folder SHA-1 of its listing"),
     column("host", _STRING, "where it lives: `git`, `pypi`, `npm`, `local`, ..."),
-    column("owner", _STRING, "account or organisation; the first author where the host has no owners"),
+    column("owner", _STRING, "account or organisation; a package without one stands under its own name"),
     column("name", _STRING, "name below the owner"),
     column("owner_type", _STRING, "`user` or `organization`"),
     column("fork_of", _STRING, "repo_id of what this was forked from"),

@@ -14,6 +14,7 @@ from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from importlib.resources import files as package_files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -21,7 +22,7 @@ import pyarrow as pa
 from stackcurate import schema
 from stackcurate.blobs import BlobReader
 from stackcurate.config import digest
-from stackcurate.errors import SchemaError
+from stackcurate.errors import ConfigError, SchemaError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -48,6 +49,8 @@ class Stage:
         requires: distributions whose version is part of the facts' digest.
         modules: modules below ``stackcurate`` whose code is part of the facts' digest, beside the kernel's.
         data: folders below ``stackcurate/data`` whose files are part of the facts' digest.
+        settings: values of the config that are part of the facts' digest; all of them where left out.
+        files: values of the config that name files, whose content is part of the facts' digest.
         after: stages whose facts this one reads: their digest is part of its own.
         metrics: name to SQL aggregate over the facts.
     """
@@ -62,6 +65,8 @@ class Stage:
     requires: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     after: tuple[Stage, ...] = ()
     metrics: Mapping[str, str] = field(default_factory=dict)
     section: str = ""
@@ -122,7 +127,10 @@ class Stage:
         Args:
             config: sections by name.
         """
-        parts = [self.name, str(schema.VERSION), str(self.table.columns), digest(config[self.section])]
+        section = config[self.section]
+        parts = [self.name, str(schema.VERSION), str(self.table.columns)]
+        parts += [repr([getattr(section, name) for name in self.settings]) if self.settings else digest(section)]
+        parts += [_file_digest(path) for name in self.files for path in _paths(getattr(section, name))]
         parts += [f"{name}=={version(name)}" for name in self.requires]
         parts += [_source_digest(name) for name in (*self._modules(), *self.modules)]
         parts += [_data_digest(name) for name in self.data]
@@ -160,6 +168,18 @@ def spark_schema(columns: pa.Schema, after: DataFrame | None = None) -> StructTy
     plain = pa.schema([pa.field(f.name, f.type) for f in columns])
     added = from_arrow_schema(plain, prefer_timestamp_ntz=False)
     return added if after is None else StructType([*after.schema.fields, *added.fields])
+
+
+def _paths(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return the paths that a value of a config names."""
+    return value if isinstance(value, tuple) else (value,) if value else ()
+
+
+def _file_digest(path: str) -> str:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
 
 
 def _source_digest(module: str) -> str:

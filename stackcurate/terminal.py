@@ -99,8 +99,8 @@ def print_release(console: Console, release: Release) -> None:
     if errors:
         listed = ", ".join(f"{count} {reason}" for reason, count in errors.items())
         console.print(f"repositories with errors: {listed}", style="yellow")
-    console.print(f"release {release.version}: {release.path}", style="bold", soft_wrap=True)
-    console.print(f"report: {release.path}/report.html", soft_wrap=True)
+    console.print(f"release {release.version}: {release.path}", style="bold", markup=False, soft_wrap=True)
+    console.print(f"report: {release.path}/report.html", markup=False, soft_wrap=True)
 
 
 def print_rows(console: Console, rows: pa.Table, *, as_json: bool) -> None:
@@ -124,8 +124,11 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3g}"
     if isinstance(value, list):
-        shown = [
-            " ".join(_cell(v) for v in item.values()) if isinstance(item, dict) else str(item) for item in value[:3]
-        ]
+        shown = [" ".join(map(_cell, item.values())) if isinstance(item, dict) else _cell(item) for item in value[:3]]
         return "\n".join([*shown, *([f"and {len(value) - 3} more"] if len(value) > 3 else [])])
-    return str(value)[:12] if _DIGEST.match(str(value)) else str(value)
+    return printable(value)[:12] if _DIGEST.match(str(value)) else printable(value)
+
+
+def printable(value: object) -> str:
+    """Return a text without what a terminal would obey: hostile names hold escapes."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(value))

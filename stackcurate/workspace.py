@@ -3,7 +3,6 @@
     workspace.json                         schema version
     tables/<table>/<run_id>/part-*.parquet written by tasks, under names of their own
     tables/<table>/<run_id>/run.json       written last: without it the run does not exist
-    builds/<digest>.json                   what a finished build was made from
     releases/<version>/                    see `stackcurate.release`
 
 All paths go through `pyarrow.fs`, nothing is renamed, and what counts is a small file that is written last:
@@ -97,6 +96,8 @@ def open_workspace(root: str | Path, *, create: bool = True) -> Workspace:
         WorkspaceError: it is missing and `create` is off, or was written with another schema version.
     """
     workspace = Workspace(str(root) if "://" in str(root) else str(Path(root).absolute()))
+    if found := set(workspace.root) & set("[]{}*?\\"):
+        raise WorkspaceError(f"{root}: Spark takes {' '.join(sorted(found))} in a path for a pattern; use another path")
     found = read_json(workspace, "workspace.json")
     if found is None:
         if not create:
@@ -153,11 +154,14 @@ def write_bytes(workspace: Workspace, content: bytes, *names: str) -> None:
     filesystem.create_dir(path.rpartition("/")[0], recursive=True)
     if isinstance(filesystem, pafs.LocalFileSystem):
         fresh = Path(f"{path}.{uuid.uuid4().hex}")
-        with fresh.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        fresh.replace(path)
+        try:
+            with fresh.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            fresh.replace(path)
+        finally:
+            fresh.unlink(missing_ok=True)
         return
     with filesystem.open_output_stream(path) as stream:
         stream.write(content)

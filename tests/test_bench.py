@@ -14,6 +14,20 @@ from stackcurate.kernels.content import blob_id
 from tests.bench.build import COST, cost_lines, evenly, is_text, naive_lines
 from tests.bench.measure import ROOT, Line, Usage, as_json, measure
 from tests.bench.naive import STEPS
+from tests.bench.near_dups import (
+    GOALS,
+    affine32_mismatches,
+    alike,
+    done,
+    exact_similarities,
+    result_lines,
+    stratified,
+    union_find_lines,
+)
+from tests.bench.near_dups import (
+    evenly as evenly_of,
+)
+from tests.bench.near_dups_peers import PEERS, REQUIREMENTS, meeting, removed
 from tests.corpus_text import license_text, python
 
 BURN = "import time\nwhile time.process_time() < {}: pass\n"
@@ -107,3 +121,64 @@ def test_naive_peer_finds_what_is_there(tmp_path: Path) -> None:
     assert (total.name, total.who, setup.name) == (COST, "naive", "setup_cpu_s")
     assert sum(part.value for part in parts) == pytest.approx(total.value)
     assert setup.value > 0
+
+
+@pytest.fixture(scope="module")
+def versions() -> list[bytes]:
+    """Texts in families: each member lacks some more words than the one before."""
+    words = [f"name{number}" for number in range(400)]
+    families = [words[start : start + 60] for start in range(0, 400, 60)]
+    return [" ".join(family[cut:]).encode() for family in families for cut in range(0, 12, 2)]
+
+
+def test_truth_is_exact_and_clusters_are_whole(versions: list[bytes]) -> None:
+    texts = [text.decode() for text in alike(versions, len(versions))]
+    truth = exact_similarities(texts)
+
+    assert sorted(text.encode() for text in texts) == sorted(versions)
+    assert truth.diagonal().tolist() == [1.0] * len(texts)
+    assert truth[0, 1] == pytest.approx(54 / 56)
+    assert all(0.3 <= truth[pair] < 1 for pair in stratified(truth))
+
+
+def test_removals_of_chains_and_of_the_kept_only() -> None:
+    pairs = meeting([["a", "x"], ["a", "y"], ["b", "y"], ["c", "z"]])
+
+    assert pairs == {(0, 1), (1, 2)}
+    assert removed(4, pairs, chained=True) == [1, 2]
+    assert removed(4, pairs, chained=False) == [1]
+
+
+def test_near_dups_of_ours_and_of_a_peer(versions: list[bytes], tmp_path: Path) -> None:
+    texts = [text.decode() for text in versions]
+    truth = exact_similarities(texts)
+    sample = stratified(truth)
+    job = {"texts": texts, "sample": sample, "speed": texts}
+    script = str(Path(__file__).with_name("bench") / "near_dups_peers.py")
+    commands = {
+        "stackcurate": [sys.executable, "-m", "tests.bench.near_dups", "stackcurate"],
+        "datasketch": [sys.executable, "-P", script, "datasketch"],
+    }
+    lines = {
+        (line.who, line.name): line
+        for who, command in commands.items()
+        for line in result_lines(who, done(command, job, tmp_path), versions, truth, sample)
+    }
+    ours = {name: line for (who, name), line in lines.items() if who == "stackcurate"}
+
+    assert len(lines) == 2 * len(ours) == 10
+    assert all(line.goal == GOALS[name] for name, line in ours.items())
+    assert all(line.goal is None for (who, _), line in lines.items() if who == "datasketch")
+    assert ours["pair_recall"].value == 1
+    assert ours["wrong_removals"].value == 0
+    assert lines["datasketch", "estimate_rmse"].value < 0.1
+    assert ours["sketch_docs_per_cpu_s"].value > lines["datasketch", "sketch_docs_per_cpu_s"].value
+
+
+def test_near_dups_of_the_rest(versions: list[bytes]) -> None:
+    ours, peer = union_find_lines(scale=1000)
+
+    assert affine32_mismatches(evenly_of(versions, 5)) == 0
+    assert (ours.who, peer.who) == ("stackcurate", "scipy")
+    assert ours.value > 0 < peer.value
+    assert set(REQUIREMENTS) == set(PEERS)

@@ -20,7 +20,8 @@ from nbformat import NotebookNode
 from stackcurate.kernels.pii import find_spans
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-QUICKSTART = next(path for path in NOTEBOOKS if path.stem == "quickstart")
+QUICKSTART, NEAR_DUPS = (NOTEBOOKS[0].with_stem(stem) for stem in ("quickstart", "near_dups"))
+PICTURES = {"quickstart": ["funnel", "limit"], "near_dups": ["pairs", "curve"]}
 
 
 def execute(path: Path, folder: Path) -> NotebookNode:
@@ -67,18 +68,22 @@ def kinds(notebook: NotebookNode) -> list[tuple[str, list[tuple[str, ...]]]]:
     ]
 
 
-@pytest.fixture(scope="module")
-def committed() -> NotebookNode:
-    return nbformat.read(QUICKSTART, as_version=4)
+def run_now(path: Path) -> dict[str, str]:
+    """Return what each cell of a notebook shows when it is run now."""
+    with TemporaryDirectory() as folder:
+        notebook = execute(path, Path(folder))
+    assert kinds(notebook) == kinds(nbformat.read(path, as_version=4)), "stale: run `make notebooks`"
+    return {cell.id: shown(cell) for cell in codes(notebook)}
 
 
 @pytest.fixture(scope="module")
 def executed() -> dict[str, str]:
-    """What each cell of the quickstart shows when it is run now."""
-    with TemporaryDirectory() as folder:
-        notebook = execute(QUICKSTART, Path(folder))
-    assert kinds(notebook) == kinds(nbformat.read(QUICKSTART, as_version=4)), "stale: run `make notebooks`"
-    return {cell.id: shown(cell) for cell in codes(notebook)}
+    return run_now(QUICKSTART)
+
+
+@pytest.fixture(scope="module")
+def near_dups() -> dict[str, str]:
+    return run_now(NEAR_DUPS)
 
 
 def test_facts_without_spark(executed: dict[str, str]) -> None:
@@ -120,12 +125,50 @@ def test_another_threshold_scans_nothing_again(executed: dict[str, str]) -> None
     assert f"{v1} of " in executed["build"]
 
 
-def test_outputs_are_committed_in_order(committed: NotebookNode) -> None:
+def test_estimates_err_less_than_an_ideal_minhash(near_dups: dict[str, str]) -> None:
+    ideal, fill = (float(re.search(rf"{who} +(0\.\d+)", near_dups["estimate"])[1]) for who in ("MinHash", "fill"))  # type: ignore[index]
+
+    assert fill < ideal
+
+
+def test_bands_that_are_verified_find_all_and_remove_nothing_wrongly(near_dups: dict[str, str]) -> None:
+    shares = re.findall(r"^(.+ x \d+) .*(\d\.\d{4})", near_dups["missed"], re.MULTILINE)
+    found = {name: float(share) for name, share in shares}
+    rows = re.findall(r"^(.+erified) +(\d+) +(\d+)$", near_dups["unverified"], re.MULTILINE)
+    wrong = {name: int(count) for name, _, count in rows}
+
+    assert found["stackcurate 42 x 6"] >= 0.999
+    assert found["The Stack 25 x 10"] < found["stackcurate 42 x 6"]
+    assert wrong["stackcurate 42 x 6, verified"] == 0
+    assert all(count > 0 for name, count in wrong.items() if "unverified" in name)
+    assert len(wrong) == 3
+
+
+def test_a_higher_threshold_removes_less(near_dups: dict[str, str]) -> None:
+    counts = [int(count) for count in re.findall(r"^0\.\d\d +(\d+) ", near_dups["removed"], re.MULTILINE)]
+
+    assert len(counts) == 10
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] > counts[-1]
+
+
+def test_a_pair_stands_side_by_side(near_dups: dict[str, str]) -> None:
+    similarity = float(re.search(r"similarity (0\.\d+)", near_dups["side"])[1])  # type: ignore[index]
+    lines = near_dups["side"].splitlines()[4:]
+
+    assert 0.7 <= similarity <= 0.8
+    assert len(lines) >= 20
+    assert any("≠" in line for line in lines)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_outputs_are_committed_in_order(path: Path) -> None:
+    committed = nbformat.read(path, as_version=4)
     counts = [cell.execution_count for cell in codes(committed)]
     pictures = [cell.id for cell in codes(committed) if any("image/png" in o.get("data", {}) for o in cell.outputs)]
 
     assert counts == list(range(1, len(counts) + 1))
-    assert pictures == ["funnel", "limit"]
+    assert pictures == PICTURES[path.stem]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

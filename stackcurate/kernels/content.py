@@ -57,7 +57,8 @@ def decode(content: bytes) -> tuple[str, str] | tuple[None, None]:
     for mark, encoding in _BOMS:
         if content.startswith(mark):
             try:
-                return content.decode(encoding), encoding
+                text = content.decode(encoding)
+                return (None, None) if "\0" in text else (text, encoding)
             except UnicodeDecodeError:
                 return None, None
     if b"\0" in content:

@@ -133,7 +133,7 @@ def _cover(path: str, folders: Folders, covering: dict[str, Cover]) -> Cover:
     passed = []
     while (answer := covering.get(folder) or _stop(folder, folders)) is None:
         passed.append(folder)
-        folder = dirname(folder)
+        folder = dirname(folder).rstrip("/")  # an absolute path ends at the root as well
     covering |= dict.fromkeys((*passed, folder), answer)
     return answer
 

@@ -17,12 +17,15 @@ from stackcurate import schema
 from stackcurate.config import setting
 
 _URL = re.compile(r"^(?:https?://)?(?:www\.)?(?:github\.com|gitlab\.com|codeberg\.org|bitbucket\.org)/", re.IGNORECASE)
+_FILE_URL = re.compile(r"://[^/]+/[^/]+/[^/]+/(?:blob|raw)/[^/]+/.")
 _OWNER = re.compile(r"^[a-z0-9](?:[a-z0-9._-]{0,99})$")
 _REPOSITORY = re.compile(r"^[a-z0-9@][\w.@-]{0,99}(?:/[\w.@-]{1,100}){1,3}$")
 """`owner/name`, or a repo_id with its host in front."""
 _BLOB = re.compile(r"^[0-9a-f]{40}$")
 _KINDS = {"owner": "owner", "user": "owner", "organization": "owner", "organisation": "owner", "account": "owner",
           "repository": "repository", "repo": "repository", "file": "file", "path": "file", "blob": "blob"}  # fmt: skip
+_LONGEST = 10_000
+"""Characters of a line that are read; no request is longer."""
 _DATES = ("requested_at", "date", "created_at", "timestamp")
 
 
@@ -49,7 +52,7 @@ def parse(text: str, name: str) -> pa.RecordBatch:
     'octocat'
     """
     rows = [_request(record, f"{name}:{line}") for line, record in _records(text, name)]
-    distinct = {row["request_id"]: row for row in rows}
+    distinct = {(row["request_id"], row["kind"], row["value"]): row for row in rows}  # one ticket may name several
     return pa.RecordBatch.from_pylist(list(distinct.values()), schema=schema.OPT_OUTS.columns)
 
 
@@ -60,7 +63,8 @@ def _records(text: str, name: str) -> Iterator[tuple[int, Mapping[str, Any] | No
             if line.strip():
                 yield number, _json_record(line)
         return
-    lines = [line for line in text.lstrip("\ufeff").splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    filled = (line[:_LONGEST] for line in text.lstrip("\ufeff").splitlines() if line.strip())
+    lines = [line for line in filled if not line.lstrip().startswith("#")]
     known = {*_KINDS, *_DATES, "value", "name", "kind", "type", "id", "request_id", "scope", "state"}
     header = [cell.strip().lower() for cell in next(csv.reader(lines[:1]), [])]
     if name.endswith(".txt") or not known & set(header):
@@ -74,7 +78,7 @@ def _records(text: str, name: str) -> Iterator[tuple[int, Mapping[str, Any] | No
 def _json_record(line: str) -> Mapping[str, Any] | None:
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if isinstance(record, str):
         return {"name": record}
@@ -110,6 +114,8 @@ def _target(fields: Mapping[str, str]) -> tuple[str, str] | tuple[None, None]:
         kind, value = _KINDS[key], fields[key]
         if kind == "repository" and "/" not in normalise(value) and "owner" in fields:
             value = f"{fields['owner']}/{value}"
+    if _FILE_URL.search(value):
+        kind = "file"
     value = normalise(value)
     kind = kind or ("blob" if _BLOB.match(value) else "repository" if "/" in value else "owner")
     shape = {"owner": _OWNER, "repository": _REPOSITORY, "blob": _BLOB}.get(kind)
@@ -124,6 +130,18 @@ def normalise(value: str) -> str:
     >>> normalise(" https://github.com/Octocat/Hello-World.git ")
     'octocat/hello-world'
     """
-    bare = _URL.sub("", value.strip().strip("<>\"'`")).strip("/ ")
+    given = value.strip().strip("<>\"'`")
+    bare = _URL.sub("", given).strip("/ ")
+    if bare != given.strip("/ "):
+        bare = _named_by_url(bare.partition("?")[0].partition("#")[0].split("/"))
     bare = bare.removesuffix(".git")
     return (bare.removeprefix("@") if "/" not in bare else bare).lower()
+
+
+def _named_by_url(parts: list[str]) -> str:
+    """Return what the path of a forge's page is about: an account, a repository or a file in it."""
+    if parts[0].lower() in ("orgs", "users"):
+        return parts[1] if len(parts) > 1 else ""
+    if len(parts) > 4 and parts[2] in ("blob", "raw"):
+        return "/".join(parts[:2] + parts[4:])
+    return "/".join(parts[:2])

@@ -84,8 +84,10 @@ def _decisions(decided: DataFrame, assigned: DataFrame) -> DataFrame:
 
 
 def _clear(workspace: Workspace, version: str) -> None:
-    """Remove what a build that died left of this version; a complete release never comes here."""
+    """Remove what a build that died left of this version, or a release to be replaced: its manifest first."""
     filesystem, folder = workspace.locate("releases", version)
+    if filesystem.get_file_info(f"{folder}/{MANIFEST}").type == pafs.FileType.File:
+        filesystem.delete_file(f"{folder}/{MANIFEST}")
     if filesystem.get_file_info(folder).type == pafs.FileType.Directory:
         filesystem.delete_dir(folder)
 

@@ -15,14 +15,15 @@ def make_funnel(decisions: DataFrame, files: DataFrame, repos: DataFrame) -> dic
 
     Args:
         decisions: as `decisions`.
-        files: the same files, with `size`.
+        files: the same files, with `blob_id` and `size`.
         repos: all repositories read.
 
     Returns:
         `files` and `bytes` read, `kept`, `dropped` by stage and reason, and `repositories` with their errors.
         The counts of kept and dropped add up to what was read.
     """
-    sized = decisions.join(files.select("file_id", "size"), "file_id", "left")
+    read = files.selectExpr("file_id", "if(blob_id is null, 0, size) as size")  # what was not read only claims a size
+    sized = decisions.join(read, "file_id", "left")
     groups = sized.groupBy("kept", "stage", "reason").agg({"*": "count", "size": "sum"}).collect()
     rows = [(r["kept"], r["stage"], r["reason"], r["count(1)"], r["sum(size)"] or 0) for r in groups]
     dropped = [

@@ -37,7 +37,7 @@ def lookup(workspace: Workspace, version: str, query: str) -> pa.Table:
         raise ReleaseError(f"no decisions of a release {version!r} in {workspace.root}; is the version right?")
     decisions = read_table(workspace, schema.DECISIONS, found)
     repos = _repositories(workspace)
-    joined = decisions.join(repos, "repo_id", join_type="left outer")
+    joined = decisions.join(repos, ["repo_id", "revision"], join_type="left outer")
     return (
         joined.filter(_meant(joined, query))
         .select(list(ANSWER))
@@ -46,7 +46,7 @@ def lookup(workspace: Workspace, version: str, query: str) -> pa.Table:
 
 
 def _repositories(workspace: Workspace) -> pa.Table:
-    columns = ["repo_id", "owner", "name"]
+    columns = ["repo_id", "revision", "owner", "name"]
     rows = read_table(workspace, schema.REPOS, runs(workspace, schema.REPOS.name), columns)
     distinct = rows.group_by(columns).aggregate([])
     repo = pc.binary_join_element_wise(distinct["owner"], distinct["name"], "/")

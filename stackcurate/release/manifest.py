@@ -13,6 +13,9 @@ from stackcurate.workspace import Workspace, read_json
 
 MANIFEST = "manifest.json"
 FUNNEL = "funnel.json"
+_PRIVATE_SECTIONS = ("workspace", "spark", "sources", "opt_outs")
+_PRIVATE_VALUES = ("redaction_key", "rules", "deny_sha256")
+"""What a manifest never tells: keys, and paths of the machine that made it."""
 RECORDED = (
     "pyarrow",
     "pyspark",
@@ -84,7 +87,7 @@ def make_manifest(
         "digest": digest,
         "version": config["release"]["version"],
         "title": config["release"]["title"],
-        "config": {name: values for name, values in config.items() if name not in ("workspace", "spark", "sources")},
+        "config": {name: _public(values) for name, values in config.items() if name not in _PRIVATE_SECTIONS},
         "software": {name: found for name in RECORDED if (found := _version(name))},
         "stackcurate": _version("stackcurate"),
         "rows": sum(shard["rows"] for shard in shards),
@@ -94,6 +97,10 @@ def make_manifest(
         "languages": dict(sorted(languages.items())),
         "shards": shards,
     }
+
+
+def _public(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in _PRIVATE_VALUES}
 
 
 def _version(name: str) -> str | None:

@@ -72,7 +72,7 @@ def assign(kept: DataFrame, shard_bytes: int) -> DataFrame:
     sizes = kept.groupBy("language").agg(F.sum("size").alias("bytes")).collect()
     counts = [(row["language"], directory(row["language"]), -(-row["bytes"] // shard_bytes) or 1) for row in sizes]
     table = kept.sparkSession.createDataFrame(counts, "language string, folder string, shards int")
-    number = "pmod(xxhash64(lower(owner)), shards)"
+    number = "pmod(xxhash64(lower(coalesce(owner, repo_id))), shards)"
     name = f"format_string('data/%s/train-%05d-of-%05d.parquet', folder, {number}, shards)"
     return kept.join(table.hint("broadcast"), "language").withColumn("shard", F.expr(name)).drop("folder", "shards")
 
@@ -137,7 +137,9 @@ def write_shard(rows: pa.Table, writer: ShardWriter) -> dict[str, Any]:
 
 
 def _release_row(row: dict[str, Any], content: bytes, writer: ShardWriter) -> dict[str, Any]:
-    spans = [Span(**span) for span in row["spans"] or []]
+    if row["spans"] is None:
+        raise ReleaseError(f"{row['repo_id']} {row['path']}: was not scanned for personal data; nothing is released")
+    spans = [Span(**span) for span in row["spans"]]
     redacted, count = _redacted(content, spans, row, writer)
     text, _ = decode(redacted)
     assert text is not None, f"{row['path']}: binary content passed the policy"

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from stackcurate import schema
@@ -74,9 +75,19 @@ def verify(
             findings.rows += table.num_rows
         findings.shards += 1
         on_shard(findings.shards)
+    for path in _strays(folder, {shard["path"] for shard in manifest["shards"]}):
+        findings.add(f"{path}: is not in the manifest")
     for problem in _count_problems(manifest, read_json(folder, FUNNEL), findings):
         findings.add(problem)
     return findings
+
+
+def _strays(folder: Workspace, known: set[str]) -> list[str]:
+    """Return the files below `data/` that no manifest names: readers would load them all the same."""
+    filesystem, data = folder.locate("data")
+    infos = filesystem.get_file_info(pafs.FileSelector(data, recursive=True, allow_not_found=True))
+    found = {info.path.removeprefix(data.removesuffix("data")) for info in infos if info.type == pafs.FileType.File}
+    return sorted(found - known)
 
 
 def _checked_shard(folder: Workspace, shard: dict[str, Any], findings: Findings) -> pa.Table | None:
@@ -124,6 +135,7 @@ def _names(row: dict[str, Any]) -> set[tuple[str, str]]:
         ("repository", row["repo_id"].lower()),
         ("blob", row["blob_id"]),
         ("file", f"{repository}/{row['path']}".lower()),
+        ("file", f"{row['repo_id']}/{row['path']}".lower()),
     }
 
 

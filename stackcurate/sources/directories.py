@@ -50,6 +50,10 @@ class SourcesConfig:
                 raise ValueError(f"{name}: expected a positive number, found {value}")
 
 
+_LARGEST = 1 << 48
+"""Sizes from here on are lies."""
+
+
 class Gate:
     """Admit the files of one repository: normalise paths, count, and refuse with a reason.
 
@@ -125,7 +129,8 @@ class Gate:
         if modified is not None:
             self.oldest = modified if self.oldest is None else min(self.oldest, modified)
             self.newest = modified if self.newest is None else max(self.newest, modified)
-        return Entry(path=path, mode=mode, size=size, error=problem and problem.value)
+        told = size if size is not None and size < _LARGEST else None  # archives may claim what no column holds
+        return Entry(path=path, mode=mode, size=told, error=problem and problem.value)
 
     def wants(self, entry: Entry) -> bool:
         """Tell whether the content of an admitted entry is to be read."""

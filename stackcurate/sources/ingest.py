@@ -38,6 +38,17 @@ def input_id(one: Input, config: SourcesConfig) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
+def identify(inputs: list[Input], config: SourcesConfig) -> dict[str, Input]:
+    """Return the inputs by id; where two look alike from outside, their paths tell them apart."""
+    found: dict[str, Input] = {}
+    for one in sorted(inputs, key=lambda one: one.path):
+        key = input_id(one, config)
+        if key in found:
+            key = hashlib.sha256(f"{key}\0{one.path}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        found[key] = one
+    return found
+
+
 def ingest(
     spark: Callable[[], SparkSession],
     workspace: Workspace,
@@ -58,8 +69,7 @@ def ingest(
     """
     found = runs(workspace, schema.REPOS.name)
     known = set(pc.unique(read_table(workspace, schema.REPOS, found, ["input_id"])["input_id"]).to_pylist())
-    named = {input_id(one, config): one for one in inputs}
-    rows = [{"input_id": key, **asdict(one)} for key, one in named.items() if key not in known]
+    rows = [{"input_id": key, **asdict(one)} for key, one in identify(inputs, config).items() if key not in known]
     if not rows:
         return
     digest = hashlib.sha256(json.dumps([row["input_id"] for row in rows]).encode()).hexdigest()

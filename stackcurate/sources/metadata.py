@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.parser import HeaderParser
-from email.utils import parseaddr
 from enum import StrEnum
 from typing import Any
 
@@ -127,7 +126,7 @@ class Repository:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Declared:
-    """What a manifest says of its package; `owner` is an account, a scope or an author, in this order."""
+    """What a manifest says of its package; `owner` is an account or a scope: names of persons are not published."""
 
     name: str | None = None
     version: str | None = None
@@ -218,20 +217,9 @@ def _line(value: Any) -> str | None:
     )
 
 
-def _owner(urls: Iterable[Any], *others: str | None) -> str | None:
+def _owner(urls: Iterable[Any], scope: str | None = None) -> str | None:
     found = (account(url) for url in urls if isinstance(url, str))
-    return next((pair[0] for pair in found if pair), None) or next((other for other in others if other), None)
-
-
-def _author(value: Any) -> str | None:
-    """Return a person's name, without the address: from `Name <mail> (url)`, a table, or the first of a list."""
-    if isinstance(value, list):
-        return _author(value[0]) if value else None
-    if isinstance(value, dict):
-        return _author(value.get("name"))
-    text = _line(value)
-    name = re.split(r"[<(,]", text, maxsplit=1)[0].strip(" \"'") if text else ""
-    return name if name and "@" not in name and name != "UNKNOWN" else None
+    return next((pair[0] for pair in found if pair), None) or scope
 
 
 def _core_metadata(content: bytes) -> Declared:
@@ -240,17 +228,11 @@ def _core_metadata(content: bytes) -> Declared:
     message = HeaderParser().parsestr(head.decode("utf-8", "replace"))
     labelled = [pair.partition(",")[::2] for pair in message.get_all("Project-URL", [])]
     labelled.sort(key=lambda pair: not _SOURCE_LABEL.search(pair[0]))
-    address = parseaddr(message.get("Author-email", ""))[0]
     return Declared(
         name=_line(message.get("Name")),
         version=_line(message.get("Version")),
         license=_python_license(message.get_all("License-Expression", []), message.get("License"), message),
-        owner=_owner(
-            [*(url for _, url in labelled), message.get("Home-page"), message.get("Download-URL")],
-            _author(message.get("Author")),
-            _author(address),
-            _author(message.get("Maintainer")),
-        ),
+        owner=_owner([*(url for _, url in labelled), message.get("Home-page"), message.get("Download-URL")]),
     )
 
 
@@ -273,7 +255,7 @@ def _pyproject(content: bytes) -> Declared:
         name=_line(project.get("name")),
         version=_line(project.get("version")),
         license=_line(stated.get("text") if isinstance(stated, dict) else stated),
-        owner=_owner(urls, _author(project.get("authors"))),
+        owner=_owner(urls),
     )
 
 
@@ -292,7 +274,7 @@ def _package_json(content: bytes) -> Declared:
         name=name,
         version=_line(data.get("version")),
         license=_line(" OR ".join(one for one in licenses if one)),
-        owner=_owner([url, data.get("homepage")], scope, _author(data.get("author"))),
+        owner=_owner([url, data.get("homepage")], scope),
     )
 
 
@@ -302,7 +284,7 @@ def _cargo(content: bytes) -> Declared:
         name=_line(package.get("name")),
         version=_line(package.get("version")),
         license=_line(package.get("license")),
-        owner=_owner([package.get("repository"), package.get("homepage")], _author(package.get("authors"))),
+        owner=_owner([package.get("repository"), package.get("homepage")]),
     )
 
 

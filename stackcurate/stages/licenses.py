@@ -130,6 +130,7 @@ licenses = Stage(
         "kernels.license_table",
     ),
     data=("licenses",),
+    requires=("license-expression",),
     after=(license_scan,),
     metrics={"licensed": "count_if(license is not null)"},
 )

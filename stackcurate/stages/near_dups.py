@@ -27,6 +27,7 @@ near_dup_bands = Stage(
     config=NearDupConfig,
     kernel="minhash:sketch",
     modules=("kernels.minhash_numba", "kernels.shingles", "kernels.shingles_numba", "kernels.content"),
+    settings=("tokenizer", "shingle_tokens", "scheme", "num_values", "bands", "rows"),
     metrics={"sketched": "count_if(bands is not null)"},
 )
 

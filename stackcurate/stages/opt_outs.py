@@ -23,7 +23,7 @@ def match(files: DataFrame, _: OptOutConfig, *, repos: DataFrame, requests: Data
     from pyspark.sql import functions as F
 
     names = repos.selectExpr(
-        "repo_id", "lower(owner) as owner", "concat(lower(owner), '/', lower(name)) as repository"
+        "repo_id", "lower(owner) as owner", "lower(concat_ws('/', owner, name)) as repository"
     ).distinct()
     known = files.join(names, "repo_id", "left")
     active = requests.where("state = 'active'").select("request_id", "kind", "value")
@@ -39,11 +39,13 @@ def match(files: DataFrame, _: OptOutConfig, *, repos: DataFrame, requests: Data
         )
         for kind, key in keys.items()
     ]
-    hits.append(  # a repository may be named by its id as well
-        known.selectExpr("file_id", "lower(repo_id) as value").join(
-            active.where("kind = 'repository'").select("value", "request_id"), "value"
+    by_id = {"repository": "lower(repo_id)", "file": "lower(concat(repo_id, '/', path))"}
+    hits += [  # a repository may be named by its id as well
+        known.selectExpr("file_id", f"{key} as value").join(
+            active.where(F.col("kind") == kind).select("value", "request_id"), "value"
         )
-    )
+        for kind, key in by_id.items()
+    ]
     matched = hits[0]
     for more in hits[1:]:
         matched = matched.unionByName(more)

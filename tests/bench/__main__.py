@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.bench import build
+from tests.bench import build, near_dups
 from tests.bench.measure import Line, as_json
 
-SUBJECTS: dict[str, Callable[[], Iterator[Line]]] = {"build": build.run}
+SUBJECTS: dict[str, Callable[[], Iterator[Line]]] = {"build": build.run, "near_dups": near_dups.run}
 """The benchmark of each subject."""
 
 

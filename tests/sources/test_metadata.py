@@ -48,7 +48,7 @@ def test_core_metadata_reads_headers_only() -> None:
     assert one("PKG-INFO", PKG_INFO.format(license="MIT", url="License-Expression: MIT OR BSD-3-Clause")).license == (
         "MIT OR BSD-3-Clause"
     )
-    assert one("PKG-INFO", PKG_INFO.format(license="MIT", url="X: y")).owner == "Ada Example"
+    assert one("PKG-INFO", PKG_INFO.format(license="MIT", url="X: y")).owner is None  # persons are not published
     assert one("METADATA", "Name: x\nAuthor-email: a@example.org\n").owner is None
 
 
@@ -64,7 +64,7 @@ def test_core_metadata_reads_headers_only() -> None:
         ({"name": "x", "repository": "who/x", "license": {"type": "ISC"}}, ("x", None, "ISC", "who")),
         (
             {"name": "x", "author": {"name": "Ada"}, "licenses": [{"type": "MIT"}, {"type": "GPL"}]},
-            ("x", None, "MIT OR GPL", "Ada"),
+            ("x", None, "MIT OR GPL", None),
         ),
         ({"name": 5, "version": [1], "license": {"type": {}}, "repository": [[]], "author": [3]}, (None,) * 4),
     ],
@@ -76,11 +76,11 @@ def test_package_json(manifest: object, expected: tuple[str | None, ...]) -> Non
 
 def test_toml_manifests() -> None:
     project = '[project]\nname = "a"\nversion = "1"\nlicense = {text = "MIT"}\nauthors = [{name = "Ada"}]\n'
-    assert one("pyproject.toml", project) == Declared(name="a", version="1", license="MIT", owner="Ada")
+    assert one("pyproject.toml", project) == Declared(name="a", version="1", license="MIT")
     urls = project + '[project.urls]\nrepository = "https://gitlab.com/group/sub/a"\n'
     assert one("pyproject.toml", urls).owner == "group"
     poetry = '[tool.poetry]\nname = "p"\nlicense = "BSD"\nauthors = ["Ada <a@example.org>"]\n'
-    assert one("pyproject.toml", poetry) == Declared(name="p", license="BSD", owner="Ada")
+    assert one("pyproject.toml", poetry) == Declared(name="p", license="BSD")
     assert one("Cargo.toml", "[package]\nname = 'c'\nversion.workspace = true\n") == Declared(name="c")
 
 
