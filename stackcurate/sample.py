@@ -17,7 +17,7 @@ from stackcurate.kernels.license_scan import scanned_as
 from stackcurate.kernels.minhash import near_duplicates
 from stackcurate.kernels.opt_outs import parse
 from stackcurate.sources.directories import SourcesConfig
-from stackcurate.sources.local import read, single
+from stackcurate.sources.local import Input, discover, read, single
 from stackcurate.sources.metadata import Entry, Repository, file_id
 from stackcurate.stage import Stage
 from stackcurate.stages import license_scan
@@ -34,7 +34,8 @@ def read_files(paths: Iterable[str | Path], config: SourcesConfig | None = None)
     """Read files, folders, archives and git repositories into one table, contents included.
 
     Args:
-        paths: what to read; a loose file counts as a repository of one file.
+        paths: what to read; a loose file counts as a repository of one file, a folder as one repository unless
+            git repositories or archives lie in it.
         config: limits.
 
     Returns:
@@ -49,9 +50,21 @@ def read_files(paths: Iterable[str | Path], config: SourcesConfig | None = None)
         if path.is_file() and not _is_input(path):
             rows.append(_loose(path, limits))
             continue
-        repository, entries = read(single(path), limits)
-        rows.extend(_row(repository, entry) for entry in entries)
+        for one in _inputs(path):
+            repository, entries = read(one, limits)
+            rows.extend(_row(repository, entry) for entry in entries)
     return pa.Table.from_pylist(rows, schema=SAMPLE)
+
+
+def _inputs(path: Path) -> list[Input]:
+    whole = single(path)
+    if whole.kind != "directory":
+        return [whole]
+    try:
+        found = discover([path])
+    except SourceError:  # nothing in it but loose files
+        return [whole]
+    return found if any(one.kind != "directory" for one in found) else [whole]
 
 
 def _row(repository: Repository, entry: Entry) -> dict[str, object]:

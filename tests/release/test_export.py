@@ -25,12 +25,12 @@ def test_funnel_counts_files_and_bytes_by_reason(spark: SparkSession) -> None:
         empty | {"file_id": name, "kept": given is None, "stage": given and given[0], "reason": given and given[1]}
         for name, given in verdicts.items()
     ]
-    files = [(name, 10) for name in verdicts]
+    files = [(name, "b", 10) for name in verdicts] + [("f5", None, 1 << 60)]  # what was not read only claims a size
     repos = [dict.fromkeys(schema.REPOS.columns.names) | {"repo_id": "a", "error": "no_head"}]
 
     funnel = make_funnel(
         spark.createDataFrame(decisions, spark_schema(schema.DECISIONS.columns)),
-        spark.createDataFrame(files, "file_id string, size long"),
+        spark.createDataFrame(files, "file_id string, blob_id string, size long"),
         spark.createDataFrame(repos, spark_schema(schema.REPOS.columns)),
     )
 

@@ -27,7 +27,8 @@ def decided(workspace: Workspace) -> Workspace:
         {"repo_id": "local/notes", "revision": "1", "owner": None, "name": "notes"},
     ])  # fmt: skip
     store(workspace, schema.DECISIONS, "v1", [
-        {"file_id": "1", "repo_id": "git/acme/atlas", "revision": "1", "path": "Src/a.py", "blob_id": blob, "kept": True},
+        {"file_id": "1", "repo_id": "git/acme/atlas", "revision": "1", "path": "Src/a.py", "blob_id": blob,
+         "kept": True},
         {"file_id": "2", "repo_id": "local/notes", "revision": "1", "path": "b.py", "blob_id": "b" * 40, "kept": False,
          "stage": "licenses", "reason": "no_license"},
     ])  # fmt: skip
