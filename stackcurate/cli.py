@@ -156,9 +156,7 @@ def report(version: Version = "", config: ConfigPath = None, overrides: Override
 
 
 @app.command()
-def doctor(
-    run_local: Annotated[bool, typer.Option("--run-local", help="Start Spark and run a small job.")] = False,
-) -> None:
+def doctor(run_local: RunLocal = False) -> None:
     """Say what this machine has, and how to mend what is missing.
 
     Example: `stackcurate doctor --run-local`
