@@ -16,7 +16,7 @@ from stackcurate.stage import Stage
 from stackcurate.stages import PIPELINE
 
 ROOT = Path(__file__).parents[1]
-FACES = ("cli", "terminal", "doctor", "sample", "plots")
+FACES = ("cli", "verbs", "terminal", "doctor", "sample", "plots")
 FLOORS = (
     ("schema", "config", "errors", "stage", "session", "workspace", "blobs"),
     ("kernels",),
