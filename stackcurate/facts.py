@@ -8,19 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-
-import pyarrow as pa
 
 from stackcurate import schema
 from stackcurate.blobs import BlobReader
 from stackcurate.config import Config
 from stackcurate.session import spark_session, task_count
 from stackcurate.stage import Stage
-from stackcurate.stages import licenses, near_dup_bands, near_dups
-from stackcurate.stages.near_dups import candidate_pairs, verify, with_clusters
+from stackcurate.stages import license_scan, licenses, near_dup_bands, near_dups
+from stackcurate.stages.components import components
+from stackcurate.stages.near_dups import (
+    added_pairs,
+    candidate_pairs,
+    changed_members,
+    clusters,
+    unverified,
+    verify,
+    with_clusters,
+)
 from stackcurate.stages.tables import OnRows, blob_reader, by_blob, read, write
 from stackcurate.workspace import Run, Workspace, read_table, runs
 
@@ -38,16 +45,25 @@ def silent(_name: str, _total: int) -> AbstractContextManager[OnRows]:
 
 @dataclass(frozen=True)
 class Build:
-    """One build under way: config, workspace, progress, and a Spark session once something needs it."""
+    """One build under way: config, workspace, progress, and a Spark session once something needs it.
+
+    Args:
+        config: as given.
+        workspace: where it is built.
+        progress: shows the stages.
+        used: by table, the runs that were read last; a correction reads the same ones.
+    """
 
     config: Config
     workspace: Workspace
     progress: Progress = silent
+    used: dict[str, list[str]] = field(default_factory=dict)
 
     @cached_property
     def spark(self) -> SparkSession:
         """The session, started on first use."""
-        return spark_session(self.config["spark"])
+        never_scanned = not self.stored(license_scan)
+        return spark_session(self.config["spark"], scans_licenses=never_scanned)
 
     @cached_property
     def tasks(self) -> int:
@@ -64,7 +80,8 @@ class Build:
         return runs(self.workspace, stage.table.name, digest=stage.digest(self.config.sections))
 
     def read(self, table: schema.Table, found: list[Run]) -> DataFrame:
-        """Return the rows of some runs."""
+        """Return the rows of some runs, and note which these were."""
+        self.used[table.name] = [run.run_id for run in found]
         return read(self.spark, self.workspace, table, found)
 
     def next_run(self, table: schema.Table, digest: str, inputs: str | None = None) -> Run:
@@ -118,29 +135,74 @@ def ensure_licenses(build: Build, files: DataFrame, **tables: DataFrame) -> Data
     return build.read(licenses.table, runs(build.workspace, licenses.table.name, digest=digest, inputs=inputs))
 
 
-def ensure_clusters(build: Build, blobs: DataFrame) -> tuple[DataFrame, pa.Table]:
-    """Return clusters and verified edges of some blobs; computed again only where the blobs have changed.
+def ensure_clusters(build: Build, files: DataFrame, languages: DataFrame) -> tuple[DataFrame, DataFrame]:
+    """Return clusters and edges of the blobs of some files; computed again only where the blobs have changed.
+
+    A run adds to the latest one of its digest: it keeps the edges between blobs that are still there, and looks only
+    at pairs that are new. The edges are those of a run on all blobs with the earlier ones first, which differs from
+    one without a past in the anchors of hot buckets alone. Within languages, each run looks at all pairs.
 
     Args:
         build: the build under way.
-        blobs: blob_id and size of the candidates.
+        files: the candidates.
+        languages: as `language`.
     """
-    bands = ensure(build, near_dup_bands, blobs).join(blobs.select("blob_id"), "blob_id", "left_semi")
-    digest = near_dups.digest(build.config.sections)
-    inputs = _set_digest(blobs, "blob_id")
+    config = build.config[near_dups.section]
+    blobs = files.select("blob_id", "size").dropDuplicates(["blob_id"]).persist()
+    members = blobs.select("blob_id")
+    if config.within_language:
+        members = files.join(languages, "file_id").select("blob_id", "language").dropDuplicates()
+    digest, inputs = near_dups.digest(build.config.sections), _set_digest(members, *members.columns)
+    bands = ensure(build, near_dup_bands, blobs)
     if not runs(build.workspace, schema.NEAR_DUPS.name, digest=digest, inputs=inputs):
-        edges_run = build.next_run(schema.NEAR_DUP_EDGES, digest, inputs)
-        config = build.config[near_dups.section]
-        pairs = _with_sizes(candidate_pairs(bands, config), blobs)
         with build.progress(near_dups.name, blobs.count()) as on_rows:
-            edges = verify(by_left(pairs, build.tasks), config, build.blobs)
+            before = runs(build.workspace, schema.NEAR_DUPS.name, digest=digest)
+            earlier = _rows(build, schema.NEAR_DUPS, before[-1:]) if before and not config.within_language else None
             if not runs(build.workspace, schema.NEAR_DUP_EDGES.name, digest=digest, inputs=inputs):
-                write(edges, build.workspace, schema.NEAR_DUP_EDGES, edges_run)
-            clusters = with_clusters(blobs, _edges(build, digest, inputs))
+                if earlier is None:
+                    edges = _similar(build, candidate_pairs(bands.join(members, "blob_id"), blobs, config))
+                else:
+                    edges = _more_edges(build, bands, blobs, earlier, before[-1])
+                run = build.next_run(schema.NEAR_DUP_EDGES, digest, inputs)
+                write(edges, build.workspace, schema.NEAR_DUP_EDGES, run)
+            labels = _labels(build, blobs.count(), _edge_runs(build, digest, inputs))
+            clustered = with_clusters(blobs, labels, earlier)
             run = build.next_run(schema.NEAR_DUPS, digest, inputs)
-            write(clusters, build.workspace, schema.NEAR_DUPS, run, on_rows=on_rows)
+            write(clustered, build.workspace, schema.NEAR_DUPS, run, on_rows=on_rows)
+    blobs.unpersist()
     found = runs(build.workspace, schema.NEAR_DUPS.name, digest=digest, inputs=inputs)
-    return build.read(schema.NEAR_DUPS, found), _edges(build, digest, inputs)
+    edges = _rows(build, schema.NEAR_DUP_EDGES, _edge_runs(build, digest, inputs))
+    return build.read(schema.NEAR_DUPS, found), edges
+
+
+def _more_edges(build: Build, bands: DataFrame, blobs: DataFrame, earlier: DataFrame, before: Run) -> DataFrame:
+    """Return the edges of an earlier run that still stand, and those of the pairs that it did not look at."""
+    pairs = added_pairs(bands, changed_members(blobs, earlier), blobs, build.config[near_dups.section])
+    kept = _rows(build, schema.NEAR_DUP_EDGES, _edge_runs(build, before.digest, before.inputs))
+    for side in ("left_blob_id", "right_blob_id"):
+        kept = kept.join(blobs.select(blobs["blob_id"].alias(side)), side, "left_semi")
+    return kept.unionByName(_similar(build, pairs)).distinct()
+
+
+def _similar(build: Build, pairs: DataFrame) -> DataFrame:
+    """Return the edges among pairs."""
+    config = build.config[near_dups.section]
+    if not config.verify:
+        return unverified(pairs)
+    return verify(by_left(pairs, build.tasks), config, build.blobs)
+
+
+def _labels(build: Build, blobs: int, found: list[Run]) -> DataFrame:
+    """Return the cluster of each blob that has an edge: from the driver, or from Spark where there are too many."""
+    if blobs > build.config[near_dups.section].driver_documents:
+        edges = _rows(build, schema.NEAR_DUP_EDGES, found).select("left_blob_id", "right_blob_id")
+        return components(edges).toDF("blob_id", "cluster_id")
+    return build.spark.createDataFrame(clusters(read_table(build.workspace, schema.NEAR_DUP_EDGES, found)))
+
+
+def _rows(build: Build, table: schema.Table, found: list[Run]) -> DataFrame:
+    """Return the rows of runs that a release does not read itself."""
+    return read(build.spark, build.workspace, table, found)
 
 
 def by_left(pairs: DataFrame, tasks: int) -> DataFrame:
@@ -149,20 +211,8 @@ def by_left(pairs: DataFrame, tasks: int) -> DataFrame:
     return renamed.withColumnRenamed("blob_id", "left_blob_id")
 
 
-def _with_sizes(pairs: DataFrame, blobs: DataFrame) -> DataFrame:
-    """Add to each pair the bytes of both contents."""
-    left = blobs.selectExpr("blob_id as left_blob_id", "size as left_size")
-    right = blobs.selectExpr("blob_id as right_blob_id", "size as right_size")
-    return (
-        pairs.join(left, "left_blob_id")
-        .join(right, "right_blob_id")
-        .selectExpr("left_blob_id", "right_blob_id", "left_size + right_size as size")
-    )
-
-
-def _edges(build: Build, digest: str, inputs: str) -> pa.Table:
-    found = runs(build.workspace, schema.NEAR_DUP_EDGES.name, digest=digest, inputs=inputs)
-    return read_table(build.workspace, schema.NEAR_DUP_EDGES, found).sort_by("left_blob_id")
+def _edge_runs(build: Build, digest: str, inputs: str | None) -> list[Run]:
+    return runs(build.workspace, schema.NEAR_DUP_EDGES.name, digest=digest, inputs=inputs)
 
 
 def _set_digest(rows: DataFrame, *columns: str) -> str:

@@ -147,6 +147,8 @@ LICENSES = table(
     ),
     column("license_path", _STRING, "file that holds the evidence"),
     column("license_blob_id", _STRING, "blob that holds the evidence"),
+    column("license_blob_ids", pa.list_(_STRING), "licence files to pass on: the evidence, and the nearest folder's"),
+    column("notice_blob_ids", pa.list_(_STRING), "notices to pass on: those of the nearest folder that has any"),
     column("license_lines", _STRING, "lines of the evidence, such as `1-21`"),
     column("license_rule", _STRING, "ScanCode rule that matched"),
     _ERROR,
@@ -190,10 +192,10 @@ NEAR_DUP_BANDS = table(
 
 NEAR_DUP_EDGES = table(
     "near_dup_edges",
-    "Verified pairs of similar blobs, smaller id on the left.",
+    "Pairs of similar blobs, smaller id on the left.",
     column("left_blob_id", _STRING, "the smaller blob_id"),
     column("right_blob_id", _STRING, "the larger blob_id"),
-    column("similarity", _FLOAT, "exact Jaccard similarity of the shingle sets", "1"),
+    column("similarity", _FLOAT, "exact Jaccard similarity of the shingle sets; null where `verify` is off", "1"),
     key=2,
 )
 
@@ -202,6 +204,7 @@ NEAR_DUPS = table(
     "The cluster of each blob: connected components of the verified edges.",
     _BLOB_ID,
     column("cluster_id", _STRING, "smallest blob_id of the cluster; its own id where nothing is similar"),
+    column("generation", pa.int32(), "0 in a run on all blobs, 1 for those that the next run added, ..."),
     _ERROR,
 )
 
@@ -247,8 +250,13 @@ OPT_OUTS = table(
     "opt_outs",
     "Requests to be left out.",
     column("request_id", _STRING, "given by the requests' file, else a digest of the request"),
-    column("kind", _STRING, "`owner`, `repository`, `file` or `blob`; null where unreadable"),
-    column("value", _STRING, "what is opted out, normalised: lower case, no `@`, no URL around it"),
+    column(
+        "kind",
+        _STRING,
+        "`owner`, `repository`, `file` or `blob`; `author`, `commit`, `issue` and `stackoverflow` name what no release "
+        "holds yet; null where unreadable",
+    ),
+    column("value", _STRING, "what is opted out, normalised: lower case, no `@`, no URL; an e-mail as its hash"),
     column("requested_at", _STRING, "date of the request, as given"),
     column("scope", _STRING, "`now` or `now_and_future`"),
     column("source", _STRING, "file and line of the request"),

@@ -15,6 +15,9 @@ import numpy.typing as npt
 
 Nodes: TypeAlias = npt.NDArray[np.integer[Any]]
 
+_STEP = 1 << 15
+"""Edges that are joined at once: where their type must change, the copies stay small."""
+
 
 def components(n: int, left: Nodes, right: Nodes) -> npt.NDArray[np.uint32]:
     """Label each node with the smallest node of its connected component.
@@ -56,7 +59,9 @@ def components_of_batches(n: int, edges: Iterable[tuple[Nodes, Nodes]]) -> npt.N
     parent = np.arange(n, dtype=np.uint32)
     for left, right in edges:
         _check_ends(n, left, right)
-        clusters_numba.join(parent, np.ascontiguousarray(left, np.uint32), np.ascontiguousarray(right, np.uint32))
+        for start in range(0, len(left), _STEP):
+            ends = (np.ascontiguousarray(one[start : start + _STEP], np.uint32) for one in (left, right))
+            clusters_numba.join(parent, *ends)
     clusters_numba.flatten(parent)
     return parent
 
@@ -109,6 +114,31 @@ def elect(
     ranked = np.ascontiguousarray(order, np.int64)
     kept_by: npt.NDArray[np.int64] = clusters_numba.elect_first(ranked, starts, others, weights, allowed, bar)
     return kept_by
+
+
+def elect_one_each(order: Nodes, left: Nodes, right: Nodes, admissible: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Keep the first admissible node of each connected component, however unlike the others are.
+
+    This is what deduplication without verification does; nodes that are not admissible still connect others.
+
+    Args:
+        order: a permutation of 0 to n - 1, best first.
+        left: one end of each edge.
+        right: the other end of each edge.
+        admissible: n flags.
+
+    Returns:
+        n nodes: the kept one of the node's component, -1 where the node is not admissible.
+
+    >>> elect_one_each(np.array([2, 0, 1]), np.array([0, 1]), np.array([1, 2]), np.array([True, True, False])).tolist()
+    [0, 0, -1]
+    """
+    roots = components(len(order), left, right)
+    ranked = order[admissible[order]]
+    found, first = np.unique(roots[ranked], return_index=True)
+    kept = np.full(len(order), -1, np.int64)
+    kept[found] = ranked[first]
+    return np.where(admissible, kept[roots], -1)
 
 
 def _adjacency(

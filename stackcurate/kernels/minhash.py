@@ -9,10 +9,8 @@ Nothing here needs Spark, and no row becomes a Python object: compiled loops rea
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,6 +20,7 @@ import pyarrow.compute as pc
 
 from stackcurate import schema
 from stackcurate.config import setting
+from stackcurate.kernels.buckets import Indices, pair_rows
 from stackcurate.kernels.content import as_binary
 from stackcurate.kernels.shingles import (
     FILTER_SIZE,
@@ -34,11 +33,18 @@ from stackcurate.kernels.shingles import (
     valid,
 )
 
-Indices: TypeAlias = npt.NDArray[np.integer[Any]]
 Signatures: TypeAlias = npt.NDArray[np.uint32]
 Texts: TypeAlias = pa.Array | Sequence[bytes | str | None]
 
 SCHEMES = ("fill", "affine32")
+
+MODES: dict[str, dict[str, Any]] = {
+    "verified": {},
+    "bigcode": {"tokenizer": "bigcode-v1", "scheme": "affine32", "bands": 25, "rows": 10, "verify": False},
+}
+"""Names for settings that belong together. `bigcode` is for comparison: each shared band joins two texts, unverified,
+and a component keeps one; texts with too few tokens, which it throws together, are left alone here as elsewhere.
+Source: bigcode-dataset, near_deduplication/minhash_deduplication.py, at threshold 0.7 and 256 permutations."""
 
 _EMPTY = np.uint32(0xFFFFFFFF)
 
@@ -53,6 +59,7 @@ class NearDupConfig:
     ValueError: 64 bands of 6 rows need 384 values, but num_values is 256
     """
 
+    mode: str = setting("verified", "`verified`, or `bigcode`: tokens, bands and unverified components of The Stack")
     tokenizer: str = setting("words", "what a token is: `words`, `bigcode-v1` or `bigcode-v2`")
     shingle_tokens: int = setting(5, "tokens in a shingle")
     scheme: str = setting("fill", "sketch: `fill` (FillSketch) or `affine32` (MinHash as datasketch 2 computes it)")
@@ -60,15 +67,22 @@ class NearDupConfig:
     bands: int = setting(42, "bands of a sketch; texts that agree in one are compared")
     rows: int = setting(6, "values in a band")
     threshold: float = setting(0.7, "least Jaccard similarity of near-duplicates")
-    verify: bool = setting(True, "compute the exact similarity of every candidate pair")
+    verify: bool = setting(True, "compute the exact similarity of every candidate pair; else each pair is an edge")
+    normalized: bool = setting(False, "pair also texts, however short, that differ in white space alone")
+    within_language: bool = setting(False, "compare blobs only where they share a language of a candidate file")
     full_bucket: int = setting(64, "members of a bucket that are all paired with each other")
     anchors: int = setting(8, "members of a larger bucket with which the others are paired")
+    driver_documents: int = setting(100_000_000, "most blobs that are clustered on the driver, else by Spark")
 
     def __post_init__(self) -> None:
-        """Check names and ranges."""
-        for name, known in (("tokenizer", TOKENIZERS), ("scheme", SCHEMES)):
+        """Check names and ranges, and set what the mode stands for."""
+        for name, known in (("mode", tuple(MODES)), ("tokenizer", TOKENIZERS), ("scheme", SCHEMES)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}: expected one of {', '.join(known)}, found {getattr(self, name)!r}")
+        for name, value in MODES[self.mode].items():
+            if getattr(self, name) not in (value, type(self).__dataclass_fields__[name].default):
+                raise ValueError(f"{name}: mode {self.mode} stands for {value!r}, found {getattr(self, name)!r}")
+            object.__setattr__(self, name, value)
         limits = {"shingle_tokens": LONGEST, "num_values": 4096, "bands": 4096, "rows": 4096, "full_bucket": 4096}
         for name, most in (limits | {"anchors": self.full_bucket}).items():
             if not 1 <= getattr(self, name) <= most:
@@ -77,6 +91,8 @@ class NearDupConfig:
         if needed > self.num_values:
             shape = f"{self.bands} bands of {self.rows} rows"
             raise ValueError(f"{shape} need {needed} values, but num_values is {self.num_values}")
+        if self.driver_documents < 0:
+            raise ValueError(f"driver_documents must not be negative, found {self.driver_documents}")
         if not 0 < self.threshold <= 1:
             raise ValueError(f"threshold: expected above 0 and at most 1, found {self.threshold}")
 
@@ -93,7 +109,8 @@ def sketch(content: Texts, config: NearDupConfig = _DEFAULT) -> pa.RecordBatch:
 
     Returns:
         N rows of `schema.NEAR_DUP_BANDS.adds`; ``bands`` is null where a text has too few tokens, and a key
-        already depends on the index of its band.
+        already depends on the index of its band. With ``normalized``, a last key stands for the text itself, runs of
+        white space as one and none at its ends; a short text has that key alone.
 
     >>> batch = sketch([b"def f(a, b): return a + b", b"def f( a, b ):  return a+b", b"x = 1", None])
     >>> batch["shingles"].to_pylist()
@@ -105,14 +122,19 @@ def sketch(content: Texts, config: NearDupConfig = _DEFAULT) -> pa.RecordBatch:
 
     texts = as_binary(content)
     values, counts = _signatures(texts, config)
-    sketched = counts > 0
-    keys = loops.band_keys(values[sketched], config.bands, config.rows)
+    sketched, whole = counts > 0, valid(texts) & config.normalized
+    keys = np.empty((len(texts), config.bands + 1), np.int64)
+    keys[sketched, :-1] = loops.band_keys(values[sketched], config.bands, config.rows)
+    if config.normalized:
+        keys[:, -1] = loops.normalized_keys(*buffers(texts))
+    chosen = np.repeat(sketched[:, None], config.bands + 1, axis=1)
+    chosen[:, -1] = whole
     offsets = np.zeros(len(texts) + 1, np.int32)
-    np.cumsum(sketched * config.bands, out=offsets[1:])
+    np.cumsum(chosen.sum(axis=1), out=offsets[1:])
     return pa.RecordBatch.from_arrays(
         [
             pa.array(counts, pa.int64(), mask=~valid(texts)),
-            pa.ListArray.from_arrays(pa.array(offsets), pa.array(keys.ravel()), mask=pa.array(~sketched)),
+            pa.ListArray.from_arrays(pa.array(offsets), pa.array(keys[chosen]), mask=pa.array(~(sketched | whole))),
             pa.nulls(len(texts), pa.string()),
         ],
         schema=schema.NEAR_DUP_BANDS.adds,
@@ -195,8 +217,8 @@ def jaccard_pairs(
         config: tokenizer and length of a shingle.
 
     Returns:
-        One similarity per pair. Two texts without shingles have 1 if their bytes are equal and else 0; a null
-        has 0. Compare with ``np.float32(threshold)``: 7/10 in 32 bits is below 0.7 in 64.
+        One similarity per pair. Two texts without shingles have 1 if their bytes are equal (``normalized``: but for
+        white space) and else 0; a null has 0. Compare with ``np.float32(threshold)``: 7/10 in 32 bits is < 0.7 in 64.
 
     Raises:
         IndexError: a pair names a row that is not there.
@@ -213,7 +235,7 @@ def jaccard_pairs(
     chosen = texts.take(pa.array(rows))
     starts, values = shingle_sets(chosen, config.tokenizer, config.shingle_tokens)
     result: npt.NDArray[np.float32] = loops.similarities(
-        ends[: len(left)], ends[len(left) :], values, starts, *buffers(chosen)
+        ends[: len(left)], ends[len(left) :], values, starts, *buffers(chosen), config.normalized
     )
     present = valid(chosen)
     return result * (present[ends[: len(left)]] & present[ends[len(left) :]])
@@ -247,9 +269,8 @@ def candidate_pairs(bands: pa.ListArray, config: NearDupConfig = _DEFAULT) -> tu
         Rows left < right of distinct pairs, in order.
     """
     sizes = pc.fill_null(pc.list_value_length(bands), 0).to_numpy(zero_copy_only=False)
-    return _bucket_pairs(
-        bands.flatten().to_numpy(zero_copy_only=False), np.repeat(np.arange(len(bands)), sizes), config
-    )
+    keys, rows = bands.flatten().to_numpy(zero_copy_only=False), np.repeat(np.arange(len(bands)), sizes)
+    return pair_rows(keys, rows, config.full_bucket, config.anchors)
 
 
 def near_duplicates(texts: Texts, config: NearDupConfig = _DEFAULT) -> pa.Table:
@@ -275,7 +296,8 @@ def near_duplicates(texts: Texts, config: NearDupConfig = _DEFAULT) -> pa.Table:
     else:
         values = signatures(content, config)
         similarity = estimate(values[left], values[right])
-    short_left, short_right = _equal_pairs(content, pc.equal(found["shingles"], 0), config)
+    short = pc.and_(pc.equal(found["shingles"], 0), not config.normalized)  # those have keys of their own
+    short_left, short_right = _equal_pairs(content, short, config)
     columns = {
         "left": np.concatenate([left, short_left]),
         "right": np.concatenate([right, short_right]),
@@ -311,7 +333,7 @@ def _signatures(
 
     values = np.full((len(texts), config.num_values), _EMPTY)
     text, offsets = buffers(lowered(texts, config.tokenizer))
-    a, b = _permutations(config.num_values if config.scheme == "affine32" else 0)
+    a, b = loops.permutations(config.num_values if config.scheme == "affine32" else 0)
     plan = shingler(config.tokenizer, config.shingle_tokens)
     counts = loops.sketch_rows(text, offsets, valid(texts), plan, a, b, filter_size, values)
     return values, counts
@@ -321,28 +343,4 @@ def _equal_pairs(content: pa.Array, chosen: pa.BooleanArray, config: NearDupConf
     """Pair equal texts among the chosen rows, in buckets like any others."""
     rows = np.flatnonzero(pc.fill_null(chosen, False).to_numpy(zero_copy_only=False))
     keys = content.take(pa.array(rows)).dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return _bucket_pairs(keys, rows, config)
-
-
-def _bucket_pairs(keys: Indices, rows: Indices, config: NearDupConfig) -> tuple[Indices, Indices]:
-    """Pair rows of equal keys, about a million keys at a time, since texts that are alike meet in every band."""
-    from stackcurate.kernels import minhash_numba as loops
-
-    order = np.argsort(keys, kind="stable")
-    keys, rows = keys[order], rows[order]
-    cuts = np.unique(np.searchsorted(keys, keys[:: 1 << 20]))
-    pairs = np.empty(0, np.uint64)
-    for begin, end in pairwise([*cuts.tolist(), len(keys)]):
-        left, right = loops.bucket_pairs(keys[begin:end], rows[begin:end], config.full_bucket, config.anchors)
-        pairs = np.concatenate([pairs, left.astype(np.uint64) << np.uint64(32) | right.astype(np.uint64)])
-        pairs.sort()
-        pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])[: len(pairs)]]
-    return (pairs >> np.uint64(32)).astype(np.int64), (pairs & np.uint64(0xFFFFFFFF)).astype(np.int64)
-
-
-@functools.cache
-def _permutations(count: int) -> Signatures:
-    """Return the parameters a and b of datasketch's permutations with seed 1, in the order of its draws."""
-    draw = np.random.RandomState(1)
-    a = draw.randint(0, 1 << 31, count, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
-    return np.array([a, draw.randint(0, 1 << 32, count, dtype=np.uint32)])
+    return pair_rows(keys, rows, config.full_bucket, config.anchors)

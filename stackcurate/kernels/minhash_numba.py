@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from stackcurate.kernels.shingles_numba import BLOCK, GOLDEN, U32, U64, compiled, mix, row_shingles
+from stackcurate.kernels.shingles_numba import BLOCK, GOLDEN, MIX_1, U32, U64, compiled, mix, row_shingles
 
 UNSET, LOW = U64(0xFFFFFFFFFFFFFFFF), U64(0xFFFFFFFF)
 
@@ -60,6 +61,14 @@ def affine32_sketch(shingles: Any, count: int, a: Any, b: Any, signature: Any) -
         j += 1
 
 
+@cache
+def permutations(count: int) -> Any:
+    """Return the parameters a and b of datasketch's permutations with seed 1, in the order of its draws."""
+    draw = np.random.RandomState(1)
+    a = draw.randint(0, 1 << 31, count, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
+    return np.array([a, draw.randint(0, 1 << 32, count, dtype=np.uint32)])
+
+
 @compiled
 def fmix32(shingle: Any) -> Any:
     """Mix the upper half of a shingle hash as datasketch mixes its 32-bit input."""
@@ -103,8 +112,62 @@ def band_keys(signatures: Any, bands: int, rows: int) -> Any:
 
 
 @compiled
-def similarities(left: Any, right: Any, sets: Any, starts: Any, text: Any, offsets: Any) -> Any:
-    """Return the Jaccard similarity of pairs of sorted sets; two empty ones are compared byte by byte."""
+def next_byte(text: Any, at: int, end: int) -> Any:
+    """Return the next byte of a text, a run of ASCII white space as one blank, and where to go on; 256 at the end."""
+    if at >= end:
+        return 256, at
+    blank = False
+    while at < end and (text[at] == 32 or 9 <= text[at] <= 13):
+        blank, at = True, at + 1
+    if blank:
+        return (32, at) if at < end else (256, at)  # a text does not end in a blank
+    return np.int64(text[at]), at + 1
+
+
+@compiled
+def first_word(text: Any, at: int, end: int) -> Any:
+    """Return where the first byte stands that is no ASCII white space."""
+    while at < end and (text[at] == 32 or 9 <= text[at] <= 13):
+        at += 1
+    return at
+
+
+@compiled
+def normalized_keys(text: Any, offsets: Any) -> Any:
+    """Hash each text, runs of white space as one blank and none at its ends, to 64 bits."""
+    keys = np.empty(len(offsets) - 1, np.int64)
+    for row in range(len(keys)):
+        end = offsets[row + 1]
+        at, word = first_word(text, offsets[row], end), GOLDEN
+        byte, at = next_byte(text, at, end)
+        while byte < 256:
+            word = (word ^ U64(byte)) * MIX_1
+            word ^= word >> U64(29)
+            byte, at = next_byte(text, at, end)
+        keys[row] = np.int64(mix(word))
+    return keys
+
+
+@compiled
+def equal_texts(text: Any, i: int, i_end: int, j: int, j_end: int, normalized: bool) -> Any:
+    """Say whether two texts are equal, byte by byte or but for white space."""
+    if not normalized:
+        same, k = i_end - i == j_end - j, 0
+        while same and k < i_end - i:
+            same, k = text[i + k] == text[j + k], k + 1
+        return same
+    i, j = first_word(text, i, i_end), first_word(text, j, j_end)
+    one, i = next_byte(text, i, i_end)
+    other, j = next_byte(text, j, j_end)
+    while one == other and one < 256:
+        one, i = next_byte(text, i, i_end)
+        other, j = next_byte(text, j, j_end)
+    return one == other
+
+
+@compiled
+def similarities(left: Any, right: Any, sets: Any, starts: Any, text: Any, offsets: Any, normalized: bool) -> Any:
+    """Return the Jaccard similarity of pairs of sorted sets; of two empty ones, whether their texts are equal."""
     out = np.zeros(len(left), np.float32)
     for pair in range(len(left)):
         i, i_end = starts[left[pair]], starts[left[pair] + 1]
@@ -119,31 +182,46 @@ def similarities(left: Any, right: Any, sets: Any, starts: Any, text: Any, offse
             out[pair] = np.float32(common / (union - common))
         else:
             i, j = offsets[left[pair]], offsets[right[pair]]
-            size = offsets[left[pair] + 1] - i
-            same = size == offsets[right[pair] + 1] - j
-            k = 0
-            while same and k < size:
-                same = text[i + k] == text[j + k]
-                k += 1
+            same = equal_texts(text, i, offsets[left[pair] + 1], j, offsets[right[pair] + 1], normalized)
             out[pair] = np.float32(same)
     return out
 
 
 @compiled
-def bucket_pairs(keys: Any, rows: Any, full: int, anchors: int) -> Any:
-    """Pair members of equal sorted keys: the first ones with all before them, later ones with the anchors."""
-    before, begin, count = np.zeros(len(keys), np.int64), 0, 0
-    for i in range(len(keys)):
-        if keys[i] != keys[begin]:
-            begin = i
-        before[i] = i - begin if i - begin < full else anchors
-        count += before[i]
-    left, right = np.empty(count, np.int64), np.empty(count, np.int64)
-    n, begin = 0, 0
-    for i in range(len(keys)):
-        if keys[i] != keys[begin]:
-            begin = i
-        for j in range(before[i]):
-            left[n], right[n] = rows[begin + j], rows[i]
-            n += 1
-    return left, right
+def bucket_pairs(
+    keys: Any, alike: Any, known: Any, present: Any, ranks: Any, counted: Any, full: int, anchors: int
+) -> Any:
+    """Pair the present members of each bucket that were not paired while the known ones alone were in it.
+
+    Members of one number in `alike` meet in another bucket, unless that is 0.
+
+    The first len(ranks) rows are the head of a bucket whose members so far are counted already. Returns both ends,
+    then head, ranks and counts of the last bucket; the rank of a head row is its place among the known, or -1.
+    """
+    head, head_ranks = np.empty(full, np.int64), np.empty(full, np.int64)
+    left, right = np.empty(0, np.int64), np.empty(0, np.int64)
+    members, old = counted
+    for turn in range(2):  # count, then write
+        n, (members, old) = 0, counted
+        for j in range(len(ranks)):
+            head[j], head_ranks[j] = j, ranks[j]
+        for i in range(len(ranks), len(keys)):
+            if i > 0 and keys[i] != keys[i - 1]:
+                members, old = 0, 0
+            if present[i]:
+                for j in range(members if members < full else anchors):
+                    if alike[i] != 0 and alike[i] == alike[head[j]]:
+                        continue
+                    if known[i] and head_ranks[j] >= 0 and (old < full or head_ranks[j] < anchors):
+                        continue  # they met then
+                    if turn == 1:
+                        left[n], right[n] = head[j], i
+                    n += 1
+                if members < full:
+                    head[members], head_ranks[members] = i, old if known[i] else -1
+                members += 1
+            old += known[i]
+        if turn == 0:
+            left, right = np.empty(n, np.int64), np.empty(n, np.int64)
+    size = min(members, full)
+    return left, right, head[:size].copy(), head_ranks[:size].copy(), members, old

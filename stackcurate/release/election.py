@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stackcurate.kernels.clusters import elect
+from stackcurate.kernels.clusters import elect, elect_one_each
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-BEST_FIRST = ("stars desc", "forks desc", "pushed_at desc", "repo_id", "revision desc", "path", "file_id")
-"""Order of preference among copies: popular, then recent, then by name. Source: The Stack v2 ranks by licence,
-stars, forks and revision date; all candidates here have an admissible licence, and the names break each tie."""
+BEST_FIRST = ("stars desc", "forks desc", "pushed_at desc", "generation", "repo_id", "revision desc", "path", "file_id")
+"""Order of preference among copies: popular, then recent, then what was there first, then by name. Source: The Stack
+v2 ranks by licence, stars, forks and revision date; all candidates here have an admissible licence. A run on all
+blobs has one generation, so that the names break each tie."""
 
 
-def elect_files(judged: DataFrame, repos: DataFrame, edges: pa.Table, threshold: float) -> DataFrame:
+def elect_files(
+    judged: DataFrame, repos: DataFrame, clusters: DataFrame, edges: DataFrame, threshold: float
+) -> DataFrame:
     """Take out copies and near-duplicates of files that are kept.
 
     Args:
         judged: files with `stage`, `reason` and `detail`; those without a reason are candidates.
         repos: stars, forks and times by repo_id and revision.
+        clusters: as `near_dups`.
         edges: verified edges as `near_dup_edges`.
         threshold: least similarity of a file to the kept one that stands for it.
 
@@ -38,12 +43,10 @@ def elect_files(judged: DataFrame, repos: DataFrame, edges: pa.Table, threshold:
     candidates = judged.where("reason is null").join(
         claims.dropDuplicates(["repo_id", "revision"]), ["repo_id", "revision"], "left"
     )
-    window = Window.partitionBy("blob_id").orderBy(*(_ordering(column) for column in BEST_FIRST))
-    ranked = candidates.withColumn("rank", F.row_number().over(window))
-    best = ranked.where("rank = 1").select(
-        "blob_id", *(c.split()[0] for c in BEST_FIRST if c != "file_id"), F.col("file_id").alias("best_file_id")
-    )
-    losers = best.sparkSession.createDataFrame(_similar_losers(best, edges, threshold))
+    copies = Window.partitionBy("blob_id").orderBy(*(_ordering(name) for name in BEST_FIRST if name != "generation"))
+    ranked = candidates.withColumn("rank", F.row_number().over(copies))
+    best = ranked.where("rank = 1").withColumn("best_file_id", F.col("file_id"))
+    losers = _similar_losers(best, clusters, edges, threshold)
     standing = (
         best.select("blob_id", "best_file_id")
         .join(losers, "blob_id", "left")
@@ -72,17 +75,44 @@ def _ordering(column: str) -> Column:
     return F.col(name).desc_nulls_last() if descending else F.col(name).asc_nulls_last()
 
 
-def _similar_losers(best: DataFrame, edges: pa.Table, threshold: float) -> pa.Table:
-    """Elect among the blobs that have edges, on the driver: blob_id and the file that stands for it.
+def _similar_losers(best: DataFrame, clusters: DataFrame, edges: DataFrame, threshold: float) -> DataFrame:
+    """Elect among the blobs that have edges: each task has whole clusters, and no task has them all."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    tasks = int(best.sparkSession.conf.get("spark.sql.shuffle.partitions") or 1)
+    ends = edges.selectExpr("explode(array(left_blob_id, right_blob_id)) as blob_id").distinct()
+    placed = clusters.join(ends, "blob_id").selectExpr(
+        "blob_id", "generation", f"cast(pmod(xxhash64(cluster_id), {tasks}) as int) as task"
+    )
+    order = Window.partitionBy("task").orderBy(*(_ordering(name) for name in BEST_FIRST))
+    contested = best.join(placed, "blob_id").select(
+        "task", "blob_id", "best_file_id", F.row_number().over(order).alias("place")
+    )
+    linked = edges.join(placed.selectExpr("blob_id as left_blob_id", "task as edge_task"), "left_blob_id")
+    electing = partial(_losers_of_a_task, threshold=threshold)
+    return (
+        contested.groupBy("task")
+        .cogroup(linked.groupBy("edge_task"))
+        .applyInArrow(electing, "blob_id string, kept_file_id string")
+    )
+
+
+def _losers_of_a_task(contested: pa.Table, edges: pa.Table, *, threshold: float) -> pa.Table:
+    return similar_losers(contested.sort_by("place"), edges, threshold)
+
+
+def similar_losers(contested: pa.Table, edges: pa.Table, threshold: float) -> pa.Table:
+    """Elect one blob per neighbourhood and return those that lose: blob_id and `kept_file_id`, which stands for it.
 
     Blobs that are not admissible take part as witnesses: they may prove that two others are similar.
+
+    Args:
+        contested: blob_id and best_file_id of the admissible blobs that have edges, best first.
+        edges: as `near_dup_edges`; where they are unverified, one blob of a component is kept.
+        threshold: least similarity.
     """
     ids = pa.chunked_array([*edges["left_blob_id"].chunks, *edges["right_blob_id"].chunks], pa.string()).unique()
-    involved = best.sparkSession.createDataFrame(pa.table({"blob_id": ids}))
-    ordered = best.join(involved, "blob_id").orderBy(
-        *(_ordering(c.replace("file_id", "best_file_id")) for c in BEST_FIRST)
-    )
-    contested = ordered.select("blob_id", "best_file_id").toArrow()
     ranked = pc.index_in(contested["blob_id"], ids).combine_chunks().to_numpy().astype(np.int64)
     admissible = np.zeros(len(ids), dtype=bool)
     admissible[ranked] = True
@@ -90,7 +120,10 @@ def _similar_losers(best: DataFrame, edges: pa.Table, threshold: float) -> pa.Ta
     left, right = (
         pc.index_in(edges[name], ids).combine_chunks().to_numpy() for name in ("left_blob_id", "right_blob_id")
     )
-    kept = elect(order, left, right, admissible, edges["similarity"].to_numpy(), threshold)
+    if edges["similarity"].null_count:  # nobody verified them
+        kept = elect_one_each(order, left, right, admissible)
+    else:
+        kept = elect(order, left, right, admissible, edges["similarity"].to_numpy(), threshold)
     lost = np.flatnonzero(admissible & (kept != np.arange(len(ids))))
     names = contested["best_file_id"].take(
         pc.index_in(ids.take(pa.array(kept[lost])), contested["blob_id"].combine_chunks())

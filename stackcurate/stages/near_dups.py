@@ -1,11 +1,15 @@
-"""Near-duplicates: sketches, candidate pairs that share a band, verified edges, clusters."""
+"""Near-duplicates: sketches, candidate pairs that share a band, verified edges, clusters.
+
+Every candidate is verified by its exact similarity, where the sketch could decide most of them: that takes 0.04 ms of
+CPU per file, less than a kilobyte of sketch per blob would cost to keep and to move, and no estimate removes a file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +17,7 @@ import pyarrow.compute as pc
 
 from stackcurate import schema
 from stackcurate.blobs import CHUNK_BYTES, BlobReader
+from stackcurate.kernels.buckets import pair_stream
 from stackcurate.kernels.minhash import NearDupConfig
 from stackcurate.stage import Batches, Stage, spark_schema
 
@@ -26,37 +31,112 @@ near_dup_bands = Stage(
     reads=("content",),
     config=NearDupConfig,
     kernel="minhash:sketch",
-    modules=("kernels.minhash_numba", "kernels.shingles", "kernels.shingles_numba", "kernels.content"),
-    settings=("tokenizer", "shingle_tokens", "scheme", "num_values", "bands", "rows"),
+    modules=(
+        "kernels.minhash_numba",
+        "kernels.shingles",
+        "kernels.shingles_numba",
+        "kernels.content",
+        "kernels.buckets",
+    ),
+    settings=("tokenizer", "shingle_tokens", "scheme", "num_values", "bands", "rows", "normalized"),
     metrics={"sketched": "count_if(bands is not null)"},
 )
 
 
-def candidate_pairs(bands: DataFrame, config: NearDupConfig) -> DataFrame:
-    """Return the distinct pairs of blobs that share a band, smaller id on the left.
+def candidate_pairs(bands: DataFrame, blobs: DataFrame, config: NearDupConfig) -> DataFrame:
+    """Return the distinct pairs of blobs that share a band, smaller id on the left, and the bytes of both together.
 
     In a bucket of more than `full_bucket` members the later ones meet only its first `anchors`: the number of pairs
-    grows with the members, not with their square.
+    grows with the members, not with their square. A task holds a stretch of sorted keys, never a bucket. Without
+    `verify`, the first member of a bucket meets all others, which joins the same components. Blobs that share all
+    bands meet in one more bucket, and in that alone: else a million equal sketches would meet in each band.
+
+    Args:
+        bands: blob_id, the keys of its bands and, where only blobs of one language shall meet, `language`: a blob of
+            several has a row for each.
+        blobs: blob_id and size of the same blobs.
+        config: sizes of buckets.
+    """
+    return _named(_met(_keys(bands), config), blobs)
+
+
+def added_pairs(bands: DataFrame, members: DataFrame, blobs: DataFrame, config: NearDupConfig) -> DataFrame:
+    """Return the pairs that a run on the present members would look at and that on the known ones did not.
+
+    Order in a bucket is by generation: what joined it first stays first, so its anchors stay as long as they are
+    present. Only buckets that gained or lost a member are looked at.
 
     Args:
         bands: blob_id and the keys of its bands.
+        members: as `changed_members` gives them.
+        blobs: blob_id and size of the present members.
         config: sizes of buckets.
     """
-    from pyspark.sql import functions as F
+    keys = _keys(bands.join(members, "blob_id"))
+    touched = keys.where("known <> present").select("key").distinct()
+    return _named(_met(keys.join(touched, "key", "left_semi"), config, "generation"), blobs)
 
-    buckets = (
-        bands.selectExpr("blob_id", "explode(bands) as key")
-        .groupBy("key")
-        .agg(F.sort_array(F.collect_set("blob_id")).alias("ids"))
-        .where("size(ids) > 1")
+
+def changed_members(blobs: DataFrame, earlier: DataFrame) -> DataFrame:
+    """Return what takes part in an earlier run or in this one.
+
+    Args:
+        blobs: blob_id of what takes part now.
+        earlier: `near_dups` of the earlier run.
+
+    Returns:
+        blob_id, `generation`, and the flags `known` (took part then) and `present` (takes part now).
+    """
+    now = blobs.selectExpr("blob_id", "true as present")
+    then = earlier.selectExpr("blob_id", "generation", "true as known")
+    generation = f"coalesce(generation, {next_generation(earlier)}) as generation"
+    flags = [f"coalesce({name}, false) as {name}" for name in ("known", "present")]
+    return now.join(then, "blob_id", "full_outer").selectExpr("blob_id", generation, *flags)
+
+
+_ID = "xxhash64(blob_id) as id"
+"""A number for a blob while its bands are shuffled: should two blobs share one, both are candidates."""
+
+
+def _keys(bands: DataFrame) -> DataFrame:
+    """Return one row per band and one for all bands: key, the blob's number, and what else is said of the blob.
+
+    `alike` is the same number where all bands are, and 0 in the row that stands for all of them.
+    """
+    others = [name for name in bands.columns if name not in ("blob_id", "bands")]
+    whole = bands.selectExpr(_ID, *others, "bands", "xxhash64(bands) as whole")
+    rows = whole.selectExpr("id", *others, "whole", "explode(concat(bands, array(whole))) as key")
+    key = "xxhash64(key, language) as key" if "language" in others else "key"
+    kept = [name for name in others if name != "language"]
+    return rows.selectExpr("id", *kept, key, "if(key = whole, 0, cast(whole as int)) as alike")
+
+
+def _met(keys: DataFrame, config: NearDupConfig, *first: str) -> DataFrame:
+    full, anchors = (config.full_bucket, config.anchors) if config.verify else (1, 1)
+    flags = [name for name in ("known", "present") if name in keys.columns]
+    ordered = keys.repartition("key").sortWithinPartitions("key", *first, "id").select("key", "id", "alike", *flags)
+    return ordered.mapInArrow(partial(pair_stream, full=full, anchors=anchors), "left long, right long").distinct()
+
+
+def _named(pairs: DataFrame, blobs: DataFrame) -> DataFrame:
+    left, right = (
+        blobs.selectExpr(f"xxhash64(blob_id) as {side}", f"blob_id as {side}_name", f"size as {side}_size")
+        for side in ("left", "right")
     )
-    met = f"if(at <= {config.full_bucket}, at, {config.anchors})"
     return (
-        buckets.selectExpr("ids", "posexplode(ids) as (at, right_blob_id)")
-        .selectExpr("right_blob_id", f"explode(slice(ids, 1, {met})) as left_blob_id")
-        .select("left_blob_id", "right_blob_id")
-        .distinct()
+        pairs.join(left, "left")
+        .join(right, "right")
+        .selectExpr(
+            "least(left_name, right_name) as left_blob_id",
+            "greatest(left_name, right_name) as right_blob_id",
+            "left_size + right_size as size",
+        )
     )
+
+
+def unverified(pairs: DataFrame) -> DataFrame:
+    """Return pairs as `near_dup_edges` whose similarity nobody looked at."""
+    return pairs.selectExpr("left_blob_id", "right_blob_id", "cast(null as float) as similarity")
 
 
 def verify(pairs: DataFrame, config: NearDupConfig, blobs: BlobReader) -> DataFrame:
@@ -122,21 +202,33 @@ def clusters(edges: pa.Table) -> pa.Table:
     return pa.table({"blob_id": ids, "cluster_id": ids.take(pa.array(roots))})
 
 
-def with_clusters(blobs: DataFrame, edges: pa.Table) -> DataFrame:
-    """Return `near_dups`: each blob with its cluster; one without edges is its own."""
+def with_clusters(blobs: DataFrame, labels: DataFrame, earlier: DataFrame | None = None) -> DataFrame:
+    """Return `near_dups`: each blob with its cluster; one without a label is its own.
+
+    Args:
+        blobs: blob_id.
+        labels: blob_id and cluster_id of the blobs that have an edge.
+        earlier: `near_dups` of the run that this one adds to.
+    """
     from pyspark.sql import functions as F
 
-    labels = blobs.sparkSession.createDataFrame(clusters(edges))
-    return (
-        blobs.select("blob_id")
-        .distinct()
-        .join(labels, "blob_id", "left")
-        .select(
-            "blob_id",
-            F.coalesce("cluster_id", "blob_id").alias("cluster_id"),
-            F.lit(None).cast("string").alias("error"),
-        )
+    labelled = blobs.select("blob_id").distinct().join(labels, "blob_id", "left")
+    generation = F.lit(0)
+    if earlier is not None:
+        labelled = labelled.join(earlier.select("blob_id", "generation"), "blob_id", "left")
+        generation = F.coalesce("generation", F.lit(next_generation(earlier)))
+    return labelled.select(
+        "blob_id",
+        F.coalesce("cluster_id", "blob_id").alias("cluster_id"),
+        generation.cast("int").alias("generation"),
+        F.lit(None).cast("string").alias("error"),
     )
+
+
+def next_generation(earlier: DataFrame) -> int:
+    """Return the generation of blobs that join those of an earlier run."""
+    row: Any = earlier.selectExpr("coalesce(max(generation), -1) + 1 as generation").first()
+    return int(row["generation"])
 
 
 def cluster_contents(df: DataFrame, config: NearDupConfig) -> DataFrame:
@@ -147,15 +239,17 @@ def cluster_contents(df: DataFrame, config: NearDupConfig) -> DataFrame:
         config: sketch and threshold.
     """
     distinct = df.dropDuplicates(["blob_id"])
-    pairs = candidate_pairs(near_dup_bands(distinct, config), config)
+    sizes = distinct.selectExpr("blob_id", "cast(octet_length(content) as long) as size")
+    pairs = candidate_pairs(near_dup_bands(distinct, config), sizes, config)
     task = partial(_verify_joined, config=config)
     left, right = (
         distinct.select(*(distinct[name].alias(f"{side}_{name}") for name in ("blob_id", "content")))
         for side in ("left", "right")
     )
     joined = pairs.join(left, "left_blob_id").join(right, "right_blob_id")
-    edges = joined.mapInArrow(task, spark_schema(schema.NEAR_DUP_EDGES.columns)).toArrow()
-    return with_clusters(df, edges)
+    verified = joined.mapInArrow(task, spark_schema(schema.NEAR_DUP_EDGES.columns))
+    edges = verified if config.verify else unverified(pairs)
+    return with_clusters(df, df.sparkSession.createDataFrame(clusters(edges.toArrow())))
 
 
 def _verify_joined(batches: Batches, *, config: NearDupConfig) -> Batches:
@@ -171,7 +265,9 @@ near_dups = Stage(
     reads=("content",),
     config=NearDupConfig,
     transform=cluster_contents,
-    modules=("kernels.minhash", "kernels.clusters", "kernels.clusters_numba"),
+    modules=("kernels.minhash", "kernels.buckets", "kernels.clusters", "kernels.clusters_numba"),
+    # Where clusters are found does not change them.
+    settings=tuple(name for name in NearDupConfig.__dataclass_fields__ if name != "driver_documents"),
     after=(near_dup_bands,),
     metrics={"clustered": "count_if(cluster_id <> blob_id)"},
 )

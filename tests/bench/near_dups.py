@@ -22,10 +22,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from stackcurate import schema
+from stackcurate.blobs import PackWriter
 from stackcurate.kernels.clusters import components, elect
+from stackcurate.kernels.content import blob_id
 from stackcurate.kernels.minhash import NearDupConfig, estimate, near_duplicates, shingles, signatures
+from stackcurate.workspace import Run, commit, open_workspace, runs
 from tests.bench.build import is_text, say
 from tests.bench.measure import ROOT, Line, measure
 from tests.bench.near_dups_peers import PEERS, REQUIREMENTS, THRESHOLD, Pairs, Peer, cpu_seconds, look
@@ -291,7 +294,7 @@ def random_edges(edges: int, nodes: int) -> tuple[npt.NDArray[np.uint32], npt.ND
 
 
 def spark_seconds(texts: Sequence[bytes], base: Path) -> float:
-    """Return the CPU seconds from 300 MB of Parquet to distinct candidate pairs, beyond those of a session.
+    """Return the CPU seconds from 300 MB in a workspace to distinct candidate pairs, beyond those of a session.
 
     All texts are gone through once in a new session, with the start of workers and whatever is compiled then. What they
     lack of 300 MB is counted at the pace of a second time in the same session.
@@ -304,29 +307,34 @@ def spark_seconds(texts: Sequence[bytes], base: Path) -> float:
 
 
 def stored(texts: Sequence[bytes], folder: Path) -> str:
-    """Write texts to Parquet, in random order, and return the folder."""
-    folder.mkdir()
-    order = random.Random(1).sample(range(len(texts)), len(texts))
-    for part in range(4):
-        rows = order[part::4]
-        columns = {"blob_id": [f"{row:040x}" for row in rows], "content": [texts[row] for row in rows]}
-        pq.write_table(pa.table(columns), folder / f"{part}.parquet", compression="zstd")
+    """Write texts to the packs of a workspace, as a build does, and return its folder."""
+    workspace = open_workspace(folder)
+    writer = PackWriter(workspace, "run")
+    for text in random.Random(1).sample(texts, len(texts)):
+        writer.add(blob_id(text), text)
+    writer.flush()
+    commit(workspace, Run(table=schema.BLOBS.name, run_id="run", digest="any", parts=tuple(writer.parts)))
     return str(folder)
 
 
 def spark(folders: Sequence[str]) -> None:
-    """Count the candidate pairs of the blobs in folders, or start a session only where none is given."""
+    """Count the candidate pairs of the blobs in workspaces, or start a session only where none is given."""
     from stackcurate import load_config
-    from stackcurate.session import spark_session
+    from stackcurate.session import spark_session, task_count
+    from stackcurate.stage import spark_schema
     from stackcurate.stages.near_dups import candidate_pairs, near_dup_bands
+    from stackcurate.stages.tables import blob_reader, by_blob, read
 
     config = load_config()
-    session = spark_session(config["spark"])
+    session, near_dups = spark_session(config["spark"]), config["near_dups"]
     session.range(1).count()
     for folder in folders:
-        blobs = session.read.parquet(folder)
-        pairs = candidate_pairs(near_dup_bands(blobs, config["near_dups"]), config["near_dups"])
-        say(f"Spark: {pairs.count():,} candidate pairs")
+        workspace = open_workspace(folder)
+        blobs = read(session, workspace, schema.BLOBS, runs(workspace, schema.BLOBS.name)).select("blob_id", "size")
+        spread = by_blob(blobs, task_count(config["spark"], session))
+        sketched = near_dup_bands.rows(near_dups, blob_reader(workspace))
+        bands = spread.mapInArrow(sketched, spark_schema(schema.NEAR_DUP_BANDS.columns))
+        say(f"Spark: {candidate_pairs(bands, blobs, near_dups).count():,} candidate pairs")
     session.stop()
 
 

@@ -1,5 +1,9 @@
 """Components and elections against a few plain lines of Python."""
 
+import json
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -113,3 +117,43 @@ def test_bad_arguments_are_refused():
         elect(np.array([0, 0, 1]), one, two)
     with pytest.raises(ValueError, match="one value per node"):
         elect(np.arange(3), one, two, np.array([True]))
+
+
+UNION_FIND = """
+import json, sys, time
+import numpy as np
+from stackcurate.kernels.clusters import components, components_of_batches
+
+def memory(name):
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+
+def batches(shape, nodes, step=1 << 16):
+    for start in range(0, nodes - 1, step):
+        right = np.arange(start + 1, min(nodes, start + 1 + step))
+        yield (right - 1 if shape == "chain" else np.zeros_like(right)), right
+
+shape, nodes = sys.argv[1], int(sys.argv[2])
+components_of_batches(1000, batches(shape, 1000))
+before = memory("VmRSS")
+open("/proc/self/clear_refs", "w").write("5")  # the peak counts from here
+start = time.process_time()
+labels = components_of_batches(nodes, batches(shape, nodes))
+seconds, peak = time.process_time() - start, memory("VmHWM")
+print(json.dumps({"bytes": peak - before, "all": peak, "seconds": seconds, "root": int(labels.max())}))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+@pytest.mark.parametrize(
+    ("shape", "nodes"),
+    [("chain", 1_000_000), ("star", 10_000_000), pytest.param("chain", 10**8, marks=pytest.mark.slow)],
+)
+def test_union_find_takes_four_bytes_per_node(shape, nodes):
+    command = [sys.executable, "-c", UNION_FIND, shape, str(nodes)]
+    done = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    assert done["root"] == 0
+    assert done["bytes"] <= 4.1 * nodes + 2_000_000  # and the batch under way
+    assert done["all"] < 2 << 30
+    assert (nodes - 1) / done["seconds"] > 20_000_000
