@@ -12,20 +12,21 @@ from stackcurate import schema
 from stackcurate.config import Config
 from stackcurate.errors import SourceError
 from stackcurate.kernels.content import blob_id
-from stackcurate.kernels.license_resolver import resolve
+from stackcurate.kernels.license_policy import admits, classify, load_policy
+from stackcurate.kernels.license_resolver import REASONS, resolve
 from stackcurate.kernels.license_scan import scanned_as
 from stackcurate.kernels.minhash import near_duplicates
 from stackcurate.kernels.opt_outs import parse
 from stackcurate.sources.directories import SourcesConfig
 from stackcurate.sources.local import Input, discover, read, single
-from stackcurate.sources.metadata import Entry, Repository, file_id
+from stackcurate.sources.metadata import NO_PLACE, Entry, Repository, file_id
 from stackcurate.stage import Stage
 from stackcurate.stages import license_scan
 
 SAMPLE = pa.schema([
     ("file_id", pa.string()), ("repo_id", pa.string()), ("revision", pa.string()), ("path", pa.string()),
-    ("blob_id", pa.string()), ("size", pa.int64()), ("content", pa.binary()), ("scanned_as", pa.string()),
-    ("host_license", pa.string()), ("error", pa.string()),
+    ("blob_id", pa.string()), ("size", pa.int64()), ("mode", pa.int32()), ("content", pa.binary()),
+    ("scanned_as", pa.string()), ("host_license", pa.string()), ("error", pa.string()),
 ])  # fmt: skip
 """Columns of a sample: those of `files`, the content, and what stages derive from the path."""
 
@@ -71,7 +72,7 @@ def _row(repository: Repository, entry: Entry) -> dict[str, object]:
     revision = repository.revision or ""
     return {
         "file_id": file_id(repository.repo_id, revision, entry.path), "repo_id": repository.repo_id,
-        "revision": revision, "path": entry.path, "blob_id": entry.blob_id, "size": entry.size,
+        "revision": revision, "path": entry.path, "blob_id": entry.blob_id, "size": entry.size, "mode": entry.mode,
         "content": entry.content, "scanned_as": scanned_as(entry.path), "host_license": repository.host_license,
         "error": entry.error,
     }  # fmt: skip
@@ -111,19 +112,44 @@ def run(stage: Stage, files: pa.Table, config: object = None) -> pa.Table:
 
 def licenses(files: pa.Table, config: Config) -> pa.Table:
     """Scan and resolve the licences of a sample; one row per file, beside its path."""
-    found = run(license_scan, files, config["license_scan"])
-    readable = files.filter(pc.is_valid(files["content"]))
+    scanned = run(license_scan, files, config["license_scan"])
+    placed = pc.invert(pc.is_in(files["error"], pa.array(NO_PLACE)))
+    unread = files.filter(pc.and_(pc.is_null(files["content"]), placed))  # licence files among them bar what lies below
+    files = pa.concat_tables([files.filter(pc.is_valid(files["content"])), unread])
     for name in ("status", "detections", "declared", "unmatched"):
-        readable = readable.append_column(name, found[name])
+        column = pa.chunked_array([*scanned[name].chunks, pa.nulls(unread.num_rows, scanned[name].type)])
+        files = files.append_column(name, column)
     parts = []
-    for keys in readable.group_by(["repo_id", "revision"]).aggregate([]).to_pylist():
-        mask = pc.and_(pc.equal(readable["repo_id"], keys["repo_id"]), pc.equal(readable["revision"], keys["revision"]))
-        group = readable.filter(mask).combine_chunks()
+    for keys in files.group_by(["repo_id", "revision"]).aggregate([]).to_pylist():
+        mask = pc.and_(pc.equal(files["repo_id"], keys["repo_id"]), pc.equal(files["revision"], keys["revision"]))
+        group = files.filter(mask).combine_chunks()
         decided = pa.Table.from_batches([resolve(group, config["licenses"])])
-        parts.append(decided.add_column(0, "path", group["path"]))
+        parts.append(decided.add_column(0, "path", group["path"]).filter(pc.is_valid(group["content"])))
     empty = pa.schema([("path", pa.string()), *schema.LICENSES.columns])
     joined = pa.concat_tables(parts) if parts else empty.empty_table()
     return joined.drop(["file_id"])
+
+
+def explain(files: pa.Table, config: Config) -> pa.Table:
+    """Return the licence of each file of a sample with its class and whether a release of this config takes it.
+
+    Args:
+        files: as `read_files` gives them.
+        config: sections `license_scan`, `licenses`, `policy` and `release`.
+
+    Returns:
+        As `licenses`, and after `path`: `kept` (by licence alone), `license_type`, and `meaning` (of the reason).
+    """
+    decided, policy, allowed = licenses(files, config), load_policy(config["policy"]), config["release"].license_classes
+    expressions, reasons = (decided[name].to_pylist() for name in ("license", "license_reason"))
+    pairs = list(zip(expressions, reasons, strict=True))
+    added = {
+        "kept": pa.array([admits(*pair, policy, allowed) for pair in pairs], pa.bool_()),
+        "license_type": pa.array([one and classify(one, policy) for one in expressions], pa.string()),
+        "meaning": pa.array([REASONS[reason] for reason in reasons], pa.string()),
+    }
+    rest = {name: decided[name] for name in decided.column_names[1:]}
+    return pa.table({"path": decided["path"], **added, **rest})
 
 
 def near_dups(files: pa.Table, config: Config) -> pa.Table:

@@ -20,8 +20,15 @@ from nbformat import NotebookNode
 from stackcurate.kernels.pii import find_spans
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-QUICKSTART, NEAR_DUPS = (NOTEBOOKS[0].with_stem(stem) for stem in ("quickstart", "near_dups"))
-PICTURES = {"quickstart": ["funnel", "limit"], "near_dups": ["pairs", "curve"]}
+QUICKSTART, NEAR_DUPS, LICENSES, PII = (
+    NOTEBOOKS[0].with_stem(stem) for stem in ("quickstart", "near_dups", "licenses", "pii")
+)
+PICTURES = {
+    "quickstart": ["funnel", "limit"],
+    "near_dups": ["pairs", "curve"],
+    "licenses": ["compared"],
+    "pii": ["counts", "threshold"],
+}
 
 
 def execute(path: Path, folder: Path) -> NotebookNode:
@@ -84,6 +91,16 @@ def executed() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def near_dups() -> dict[str, str]:
     return run_now(NEAR_DUPS)
+
+
+@pytest.fixture(scope="module")
+def licenses() -> dict[str, str]:
+    return run_now(LICENSES)
+
+
+@pytest.fixture(scope="module")
+def pii() -> dict[str, str]:
+    return run_now(PII)
 
 
 def test_facts_without_spark(executed: dict[str, str]) -> None:
@@ -159,6 +176,32 @@ def test_a_pair_stands_side_by_side(near_dups: dict[str, str]) -> None:
     assert 0.7 <= similarity <= 0.8
     assert len(lines) >= 20
     assert any("≠" in line for line in lines)
+
+
+def test_no_copyleft_is_kept_that_the_label_would_keep(licenses: dict[str, str]) -> None:
+    kept = re.findall(r"^(\S.*?) +(\d+) +(\d+) +(\d+)$", licenses["beside"], re.MULTILINE)
+    copyleft = {rule: int(count) for rule, count, _, _ in kept}
+    permissive = {rule: int(count) for rule, _, _, count in kept}
+
+    assert copyleft["stackcurate"] == 0 < copyleft["The Stack v2, label MIT"]
+    assert permissive["stackcurate"] >= 0.99 * permissive["The Stack v2, label MIT"]
+
+
+def test_the_evidence_is_shown(licenses: dict[str, str]) -> None:
+    assert re.search(r"LGPL-3.0-or-later by header: \S+ \d+-\d+ lgpl", licenses["why"])
+    assert "Lesser General Public License" in licenses["header"]
+    assert "vendored_unlicensed" in licenses["why"]
+
+
+def test_fakes_are_found_and_nothing_is_left_of_them(pii: dict[str, str]) -> None:
+    scores = re.findall(r"^(\d\.\d\d) +(\d+) +(\d\.\d+) +(\d\.\d+)$", pii["threshold"], re.MULTILINE)
+    by_limit = {float(limit): (float(precision), float(recall)) for limit, _, precision, recall in scores}
+
+    assert "changes: 0; fakes that are left: 0" in pii["twice"]
+    assert min(by_limit[0.5]) >= 0.95
+    assert by_limit[1.0][1] < by_limit[0.5][1]
+    assert "<mark title=" in pii["side"]
+    assert "&lt;NAME&gt;" in pii["side"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

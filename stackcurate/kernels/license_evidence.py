@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from posixpath import splitext
 from typing import Any
 
 from stackcurate.config import setting
@@ -28,23 +27,23 @@ REASONS = {
     "scan_incomplete": "the scan of the file, or of its licence file, did not finish",
     "vendored_unlicensed": "third-party code without a licence of its own, which the root's does not cover",
     "label_conflict": "the host names a licence that is not permissive, and only a manifest or README says otherwise",
+    "copyleft_mention": "the file names a copyleft licence, and may be under it",
     "header_conflict": "most headers under this licence file name licences that are not permissive",
     "manifest_conflict": "the manifest names a licence that is not permissive, the licence file beside it does",
 }
 """Reason codes of `schema.LICENSES` and what they mean."""
 
 _PUBLIC_DOMAIN = "LicenseRef-scancode-public-domain"
-_UNKNOWN_TAG = "LicenseRef-scancode-unknown-spdx"
+UNKNOWN_TAG = "LicenseRef-scancode-unknown-spdx"
 _NEUTRAL = frozenset(("LicenseRef-scancode-unknown-license-reference", "LicenseRef-scancode-unknown"))
-_GENERIC_DENIALS = frozenset(("LicenseRef-scancode-proprietary-license", "LicenseRef-scancode-commercial-license"))
 _DISCUSS_GPL = frozenset(("Python-2.0", "Python-2.0.1", "PSF-2.0", "CNRI-Python", "CNRI-Python-GPL-Compatible"))
 """Licences whose texts, with the history that goes with them, discuss whether they go together with the GPL."""
 _VAGUE_COPYLEFT = frozenset(("GPL-1.0-or-later", "LicenseRef-scancode-other-copyleft"))
 _RESTRICTIONS = frozenset(("ml_training", "non_commercial", "not_evil", "prohibited", "not_free_software"))
 _DENIALS = frozenset(("all_rights_reserved", "not_free_software"))
-_DATA = frozenset((".json", ".jsonl", ".lock", ".csv", ".tsv", ".yaml", ".yml", ".xml", ".toml", ".txt", ".html"))
 _RANK = {name: rank for rank, name in enumerate(CLASSES)}
 
+RULES = ("nearest", "the-stack-v2")
 _VENDORED = """vendor vendors _vendor third_party third-party thirdparty 3rdparty 3rd_party extern external externals
 node_modules bower_components jspm_packages site-packages dist-packages Godeps Pods Carthage"""
 
@@ -68,9 +67,16 @@ class ResolverConfig:
         tuple(_VENDORED.split()),
         "names of folders whose contents the licence above does not cover",
     )
+    vendored_modules: tuple[str, ...] = setting(
+        ("packages",),
+        "the same for Python packages within packages, such as `requests.packages`",
+    )
+    rule: str = setting("nearest", "`nearest`, or `the-stack-v2`: what that dataset published, for comparison")
 
     def __post_init__(self) -> None:
-        """Refuse shares and percentages out of range."""
+        """Refuse shares and percentages out of range, and a rule that does not exist."""
+        if self.rule not in RULES:
+            raise ValueError(f"rule: expected one of {', '.join(RULES)}, found {self.rule!r}")
         for name, most in (
             ("min_coverage", 100),
             ("rider_coverage", 100),
@@ -109,30 +115,6 @@ def kind_of(expression: str | None) -> str:
     return classify(expression, load_policy())
 
 
-def header_claim(row: Row, config: ResolverConfig) -> Claim | None:
-    """Read the licence that a source file states about itself; None where it states none.
-
-    Args:
-        row: columns path, blob_id, status and detections.
-        config: which evidence counts.
-    """
-    found = [one for one in _counted(row, config) if one["kind"] in ("text", "notice", "tag")]
-    known = [one for one in found if not set(ids(one["expression"])) <= {_UNKNOWN_TAG}]
-    if _is_list(row["path"], known, config):
-        return None
-    if known:
-        claim = _claim(row, join(one["expression"] for one in known), "header", known)
-        return replace(claim, reason="scan_incomplete") if _unfinished(row) else claim
-    denial = [one for one in row["detections"] or () if _is_denial(one, config)]
-    if denial:
-        return replace(_claim(row, denial[0]["expression"], "header", denial), reason="needs_review")
-    if found:
-        return replace(_claim(row, None, "header", found), reason="unknown_tag")
-    if _unfinished(row) and row["status"] != "binary":
-        return Claim(None, None, "scan_incomplete", row["path"], row["blob_id"])
-    return None
-
-
 def license_claim(row: Row, config: ResolverConfig, manifest: str | None = None) -> Claim | None:
     """Read the licence that a licence file gives.
 
@@ -148,14 +130,14 @@ def license_claim(row: Row, config: ResolverConfig, manifest: str | None = None)
         reason = "unknown_license" if row["status"] == "binary" else "scan_incomplete"
         return Claim(None, "directory", reason, row["path"], row["blob_id"])
     unmatched = set(filter(None, (row["unmatched"] or "").split(";")))
-    found = _counted(row, config)
+    found = counted(row, config)
     expression, evidence = _main_license(found, manifest)
     if expression is None:
         if not unmatched & (_DENIALS | _RESTRICTIONS):
             return None
         reason = "explicit_denial" if unmatched & _DENIALS else "needs_review"
         return Claim(None, "directory", reason, row["path"], row["blob_id"])
-    claim = _claim(row, expression, "directory", evidence)
+    claim = claim_of(row, expression, "directory", evidence)
     riders = _low_riders(row, evidence, config)
     if riders:
         expression = join((expression, *(one["expression"] for one in riders)))
@@ -176,12 +158,12 @@ def manifest_claim(row: Row) -> Claim | None:
 
 def readme_claim(row: Row, config: ResolverConfig) -> Claim | None:
     """Read the licence that a README states: tags, notices and texts first, sure mentions else."""
-    counted = [one for one in _counted(row, config) if _UNKNOWN_TAG not in ids(one["expression"])]
-    stated = [one for one in counted if one["kind"] in ("text", "notice", "tag")]
-    found = stated or [one for one in counted if one["score"] >= 95]
+    named = [one for one in counted(row, config) if UNKNOWN_TAG not in ids(one["expression"])]
+    stated = [one for one in named if one["kind"] in ("text", "notice", "tag")]
+    found = stated or [one for one in named if one["score"] >= 95]
     if row["status"] != "complete" or not found:
         return None
-    claim = _claim(row, join(one["expression"] for one in found), "readme", found)
+    claim = claim_of(row, join(one["expression"] for one in found), "readme", found)
     vague = not stated and len({one["expression"] for one in found}) > 1 and not claim.free
     return replace(claim, reason="needs_review") if vague else claim
 
@@ -203,12 +185,15 @@ def join(expressions: Iterable[str]) -> str | None:
 def _main_license(found: Sequence[Detection], manifest: str | None) -> tuple[str | None, list[Detection]]:
     """Return what a licence file's detections amount to, and those that say so."""
     texts = [one for one in found if one["kind"] == "text"]
+    if texts and not _is_for_fonts(texts[0]):  # the licence of fonts that are bundled does not bind the code
+        found = [one for one in found if not _is_for_fonts(one)]
+        texts = [one for one in texts if not _is_for_fonts(one)]
     plain = [one for one in texts if _kind(one) not in ("restricted", "proprietary")]
     stated = [one for one in found if one["kind"] in ("notice", "tag")]
     if not texts:
         evidence = stated or [one for one in found if one["score"] >= 95]
         return join(one["expression"] for one in evidence), evidence
-    main = (plain or texts)[0]
+    main = _before_texts(found, (plain or texts)[0], manifest)
     choice = [one for one in stated if " OR " in one["expression"]]
     distinct = {one["expression"]: one for one in plain or texts}
     choice = [one for one in choice if families([one["expression"]]) >= families(distinct)]
@@ -223,6 +208,21 @@ def _main_license(found: Sequence[Detection], manifest: str | None) -> tuple[str
         beside += [one for one in distinct.values() if one is not main]
     evidence = [main, *beside]
     return join(one["expression"] for one in evidence), evidence
+
+
+def _before_texts(found: Sequence[Detection], text: Detection, manifest: str | None) -> Detection:
+    """Return the first text, or what stands before it and names the manifest's licence in words of its own."""
+    declared = set(ids(manifest)) if is_free(manifest) and is_free(text["expression"]) else set()
+    if declared & set(ids(text["expression"])):
+        return text
+    earlier = (
+        one for one in found if one["start_line"] < text["start_line"] and declared & set(ids(one["expression"]))
+    )
+    return next(earlier, text)
+
+
+def _is_for_fonts(one: Detection) -> bool:
+    return all(name.startswith("OFL-") for name in ids(one["expression"]))
 
 
 def _bars(one: Detection, main: Detection) -> bool:
@@ -246,7 +246,7 @@ def _low_riders(row: Row, evidence: Sequence[Detection], config: ResolverConfig)
     ]
 
 
-def _counted(row: Row, config: ResolverConfig) -> list[Detection]:
+def counted(row: Row, config: ResolverConfig) -> list[Detection]:
     """The detections that name a licence and were matched well."""
     return [
         one
@@ -271,25 +271,11 @@ def _says_nothing(expression: str | None) -> bool:
     )
 
 
-def _is_denial(one: Detection, config: ResolverConfig) -> bool:
-    named = one["expression"] in _GENERIC_DENIALS and one["kind"] == "reference"
-    return bool(named and one["score"] >= 100 and one["start_line"] <= config.header_lines)
-
-
-def _is_list(path: str, found: Sequence[Detection], config: ResolverConfig) -> bool:
-    data = splitext(path)[1].lower() in _DATA
-    return data and len({one["expression"] for one in found}) > config.list_size
-
-
-def _unfinished(row: Row) -> bool:
-    return row["status"] not in (None, "complete")
-
-
 def _kind(one: Detection) -> str:
     return kind_of(one["expression"])
 
 
-def _claim(row: Row, expression: str | None, source: str, evidence: Sequence[Detection]) -> Claim:
+def claim_of(row: Row, expression: str | None, source: str, evidence: Sequence[Detection]) -> Claim:
     """Make a claim that shows the tightest of its detections, the first among equals."""
     shown = max(evidence, key=lambda one: _RANK[_kind(one)])
     lines = f"{shown['start_line']}-{shown['end_line']}"

@@ -19,7 +19,13 @@ from stackcurate.kernels.license_evidence import (
     readme_claim,
 )
 from stackcurate.kernels.license_expressions import combine, families, ids, license_pointer
-from stackcurate.kernels.license_names import is_license_name, is_manifest_name, is_readme_name, is_reuse_name
+from stackcurate.kernels.license_names import (
+    is_license_name,
+    is_manifest_name,
+    is_notice_name,
+    is_readme_name,
+    is_reuse_name,
+)
 from stackcurate.kernels.license_reuse import license_globs
 
 _SMALL = 1024
@@ -37,6 +43,8 @@ _MAIN = re.compile(r"(un)?licen[cs]e|copying|eula|.*[-_. ]licen[cs]e", re.IGNORE
 _PLAIN = re.compile(r"(un)?licen[cs]e|copying", re.IGNORECASE)
 _COPYLEFT_NAME = re.compile(r"gpl|mpl|cddl|epl|eupl|osl|propriet|commerc|copying|addendum", re.IGNORECASE)
 _INFO = re.compile(r"([^/]+?)-[^/-]+\.dist-info")
+_STUB = re.compile(r"(\s*(year|copyright holders?|organi[sz]ation)[ \t]*:[^\n]*)+\s*", re.IGNORECASE)
+"""What R packages put in LICENSE beside `License: MIT + file LICENSE`: year and holder, which the template takes."""
 _HOLDERS = re.compile(r"(copyrights?|authors)\b.*", re.IGNORECASE)
 
 
@@ -91,16 +99,19 @@ class Folders:
         assets: claim of licence files whose names confine them to documentation or media, such as `LICENSE-docs`.
         globs: REUSE's and DEP-5's mappings; the last that matches counts.
         manifests: manifests by folder.
+        notices: notices by folder.
     """
 
     def __init__(self, rows: Sequence[Row], config: ResolverConfig) -> None:
         self.config = config
         self._vendored = frozenset(name.lower() for name in config.vendored)
+        self._vendored_modules = frozenset(name.lower() for name in config.vendored_modules)
         self.by_path = {row["path"]: row for row in sorted(rows, key=lambda row: str(row["file_id"]))}
         self.readmes: dict[str, Claim] = {}
         self.assets: dict[str, Claim] = {}
         self.globs: list[tuple[str, Claim]] = []
         self.manifests: dict[str, list[Row]] = {}
+        self.notices: dict[str, list[Row]] = {}
         self._files: dict[str, list[Row]] = {}
         self._inner: dict[str, list[Row]] = {}
         for path in sorted(self.by_path):
@@ -115,7 +126,19 @@ class Folders:
 
     def is_third_party(self, folder: str) -> bool:
         """Tell whether a folder is one that the licence above does not cover, such as `vendor`."""
-        return basename(folder).lower() in self._vendored
+        name = basename(folder).lower()
+        nested = name in self._vendored_modules and self._is_module(folder) and self._is_module(dirname(folder))
+        return name in self._vendored or nested
+
+    def license_files(self, folder: str) -> list[Row]:
+        """Return the licence files of a folder; its `LICENSES` counts where it has no other and is no mere list."""
+        inner = self._inner.get(folder, [])
+        is_package = folder == "" or folder in self.manifests or folder.endswith(".dist-info")
+        bundled = not is_package and len(inner) > self.config.list_size
+        return self._files.get(folder) or ([] if bundled else inner)
+
+    def _is_module(self, folder: str) -> bool:
+        return join_path(folder, "__init__.py") in self.by_path
 
     def _sort(self, path: str, row: Row) -> None:
         """Put a file where its name says it belongs."""
@@ -131,14 +154,16 @@ class Folders:
                     self._inner.setdefault(dirname(folder), []).append(row)
         elif is_manifest_name(path):
             self.manifests.setdefault(folder, []).append(row)
+        elif is_notice_name(path):
+            self.notices.setdefault(folder, []).append(row)
         elif is_readme_name(path) and (claim := readme_claim(row, self.config)) is not None:
             self.readmes.setdefault(folder, claim)
 
     def _claim_of(self, folder: str) -> Claim | None:
-        """Combine the licence files and manifests of a folder; its `LICENSES` counts where it has no other."""
+        """Combine the licence files and manifests of a folder."""
         manifest = self._manifest_of(folder)
         stated = manifest.license if manifest else None
-        found = self._read(self._files.get(folder) or self._inner.get(folder, []), stated)
+        found = self._read(self.license_files(folder), stated)
         claims = [claim for name, claim in _backed(found, stated) if not _ASSETS.search(name)]
         for name, claim in found:
             if _ASSETS.search(name):
@@ -158,7 +183,7 @@ class Folders:
         licensed = [(name, claim) for name, claim in told if claim.license or not _HOLDERS.fullmatch(name)]
         told = licensed or told
         silent = [row for row, claim in read if claim is None and _MAIN.fullmatch(splitext(basename(row["path"]))[0])]
-        barring = [row for row in silent if not (told and _is_short(row))]
+        barring = [row for row in silent if not (_is_short(row) and (told or _STUB.fullmatch(_text(row["content"]))))]
         return told + [
             (basename(row["path"]), Claim(None, "directory", "unknown_license", row["path"], row["blob_id"]))
             for row in barring
@@ -219,7 +244,8 @@ def _merge(claims: Sequence[Claim], stated: str | None, readme: Claim | None) ->
     choices = (stated, readme.license if readme else None, *expressions)
     if len(set(expressions)) > 1 and any(_offers(choice, expressions) for choice in choices):
         exact = next((one for one in choices if one and " OR " in one and set(ids(one)) >= _all_ids(expressions)), None)
-        return replace(named[0], license=exact or combine(expressions, "OR"))
+        offered = stated if _offers(stated, expressions) else combine(expressions, "OR")
+        return replace(named[0], license=exact or offered)
     shown = next((claim for claim in named if not claim.free), named[0])
     return replace(shown, license=join(expressions))
 

@@ -7,7 +7,8 @@ passes as permissive is the error that matters, so whatever is unknown, malforme
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -29,6 +30,8 @@ ADMISSIBLE = ("resolved", "label_differs")
 
 
 _RANK = {name: rank for rank, name in enumerate(CLASSES)}
+_ENTRY = re.compile(r"([^=]+?)\s*=\s*(\w+)(\s*:.*)?", re.DOTALL)
+"""An entry of a user's table: id, class, reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,7 @@ class PolicyConfig:
     """Which licences a release takes."""
 
     profile: str = setting("permissive", "`permissive`, `permissive-strict`, `blue-oak` or `the-stack-v2`")
+    table: tuple[str, ...] = setting((), "entries over those of the table: `id = class: reason`")
     extra_allow: tuple[str, ...] = setting((), "SPDX ids, or `id WITH exception`, that count as permissive")
     extra_deny: tuple[str, ...] = setting((), "SPDX ids, or `id WITH exception`, that never do; wins over extra_allow")
     generated_files: bool = setting(False, "take GPL files under the exceptions of Bison, Autoconf, Libtool, Texinfo")
@@ -48,6 +52,10 @@ class PolicyConfig:
         for text in self.extra_allow + self.extra_deny:
             if not known(text):
                 raise ValueError(f"extra_allow, extra_deny: {text!r} is no SPDX id of the policy table")
+        for text in self.table:
+            entry = _ENTRY.fullmatch(text.strip())
+            if entry is None or not known(entry[1]) or entry[2] not in CLASSES:
+                raise ValueError(f"table: expected `id = class: reason`, class of {', '.join(CLASSES)}; found {text!r}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +87,8 @@ def load_policy(config: PolicyConfig = PolicyConfig()) -> Policy:
     ('permissive', 'restricted')
     """
     classes = {row["id"]: _profile_class(row, config) for row in table()}
+    entries = [match for text in config.table if (match := _ENTRY.fullmatch(text.strip()))]
+    classes |= {_canonical(entry[1]): entry[2] for entry in entries}
     classes |= {_canonical(text): "permissive" for text in config.extra_allow}
     classes |= {_canonical(text): "restricted" for text in config.extra_deny}
     marked = hashlib.sha256(f"{read_data('policy.tsv')}{digest(config)}".encode()).hexdigest()
@@ -115,20 +125,21 @@ def choose(expression: str | None, policy: Policy) -> str | None:
     return str((tree if policy.flatten else _chosen(tree, policy)).render())
 
 
-def admits(expression: str | None, reason: str, policy: Policy) -> bool:
+def admits(expression: str | None, reason: str, policy: Policy, classes: Collection[str] = ("permissive",)) -> bool:
     """Tell whether a decision of the resolver lets a file into a release.
 
     Args:
         expression: column `license`.
         reason: column `license_reason`.
         policy: made by `load_policy`.
+        classes: those that a release keeps.
 
     >>> admits("MIT", "resolved", load_policy()), admits("MIT", "needs_review", load_policy())
     (True, False)
     """
     if reason == "no_license":
         return policy.keep_unlicensed
-    return reason in ADMISSIBLE and classify(expression, policy) == "permissive"
+    return reason in ADMISSIBLE and classify(expression, policy) in classes
 
 
 def strictest(expressions: Iterable[str | None], policy: Policy) -> str:

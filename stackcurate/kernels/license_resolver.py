@@ -15,16 +15,17 @@ from typing import Any
 
 import pyarrow as pa
 
+from stackcurate.kernels.license_attribution import license_texts, notices
 from stackcurate.kernels.license_evidence import (
     REASONS,
     Claim,
     ResolverConfig,
     Row,
-    header_claim,
     is_free,
 )
 from stackcurate.kernels.license_expressions import ids, normalise
 from stackcurate.kernels.license_folders import Folders, needs_content
+from stackcurate.kernels.license_headers import header_claim
 from stackcurate.kernels.license_names import (
     is_license_name,
     is_manifest_name,
@@ -32,6 +33,7 @@ from stackcurate.kernels.license_names import (
     is_readme_name,
     is_reuse_name,
 )
+from stackcurate.kernels.license_published import published_claims
 from stackcurate.kernels.license_reuse import glob_matches
 from stackcurate.schema import LICENSES
 
@@ -73,7 +75,8 @@ def resolve(
     'no_license'
     """
     rows = _rows(files)
-    claims = _decide(rows, config)
+    folders = Folders(rows, config)
+    claims = published_claims(rows) if config.rule == "the-stack-v2" else _decide(rows, folders)
     columns = {
         "file_id": [row["file_id"] for row in rows],
         "license": [claim.license for claim in claims],
@@ -81,6 +84,8 @@ def resolve(
         "license_reason": [claim.reason for claim in claims],
         "license_path": [claim.path for claim in claims],
         "license_blob_id": [claim.blob_id for claim in claims],
+        "license_blob_ids": license_texts(claims, rows, folders),
+        "notice_blob_ids": notices(rows, folders),
         "license_lines": [claim.lines for claim in claims],
         "license_rule": [claim.rule for claim in claims],
         "error": [None] * len(rows),
@@ -93,13 +98,12 @@ def _rows(files: pa.Table | pa.RecordBatch | Iterable[Mapping[str, Any]]) -> lis
     return [{name: row.get(name) for name in _COLUMNS + _OPTIONAL} for row in given]
 
 
-def _decide(rows: Sequence[Row], config: ResolverConfig) -> list[Claim]:
+def _decide(rows: Sequence[Row], folders: Folders) -> list[Claim]:
     """Return one claim per row."""
-    folders = Folders(rows, config)
     covering: dict[str, Cover] = {}
     stated = [_own_statement(row, folders) for row in rows]
     covers = [_cover(row["path"], folders, covering) for row in rows]
-    disputed = _disputed(stated, [folder for folder, _ in covers], config)
+    disputed = _disputed(stated, [folder for folder, _ in covers], folders.config)
     label = _label(rows)
     decided = []
     for row, own, (folder, claim) in zip(rows, stated, covers, strict=True):
@@ -173,16 +177,18 @@ def _asset(row: Row, folders: Folders) -> Claim | None:
 
 
 def _disputed(stated: Sequence[Claim | None], covers: Sequence[str], config: ResolverConfig) -> set[str]:
-    """Folders most of whose headers contradict the permissive licence that covers them."""
+    """Folders most of whose headers contradict the permissive licence that covers them; one such file is a guest."""
     files, headers, opposed = Counter(covers), Counter[str](), Counter[str]()
     for claim, folder in zip(stated, covers, strict=True):
-        if claim is not None and claim.source == "header" and claim.license is not None:
+        if claim is not None and claim.source == "header" and claim.license and claim.reason != "copyleft_mention":
             headers[folder] += 1
             opposed[folder] += not claim.free and "-exception" not in claim.license
     return {
         folder
         for folder, count in opposed.items()
-        if count > config.conflict_share * headers[folder] and count >= config.conflict_files * files[folder]
+        if count > 1
+        and count > config.conflict_share * headers[folder]
+        and count >= config.conflict_files * files[folder]
     }
 
 

@@ -72,6 +72,10 @@ class Reason(StrEnum):
     TIMEOUT = "timeout", "git was silent for longer than git_timeout_s"
 
 
+NO_PLACE = (Reason.UNSAFE_PATH.value, Reason.PATH_TOO_LONG.value, Reason.DUPLICATE_PATH.value)
+"""Reasons of files whose path is no place in a tree, so that no licence is asked for there."""
+
+
 class Halt(Exception):  # noqa: N818 - no error of the program: the reader stops here and says why
     """Raised inside a reader where the rest of an input cannot be read."""
 

@@ -144,13 +144,29 @@ def test_the_user_can_allow_and_deny() -> None:
     assert classify("MIT", both) == "restricted"
 
 
+def test_the_user_has_a_table_of_their_own() -> None:
+    entries = ("MPL-2.0 = permissive: counsel, 2026-03", "cc-by-4.0=restricted", "MIT = copyleft: = odd: but ours")
+    policy = load_policy(PolicyConfig(table=entries, extra_allow=("MIT",)))
+    kinds = {name: classify(name, policy) for name in ("MPL-2.0", "CC-BY-4.0", "MIT", "ISC")}
+    assert kinds == {"MPL-2.0": "permissive", "CC-BY-4.0": "restricted", "MIT": "permissive", "ISC": "permissive"}
+    assert policy.digest != load_policy().digest
+
+
 def test_exceptions_of_generators_are_a_flag() -> None:
     expression = "GPL-3.0-or-later WITH Bison-exception-2.2"
     assert classify(expression, load_policy(PolicyConfig(generated_files=True))) == "permissive"
     assert classify("GPL-3.0-or-later", load_policy(PolicyConfig(generated_files=True))) == "copyleft"
 
 
-@pytest.mark.parametrize("values", [{"profile": "free"}, {"extra_allow": ("MITT",)}, {"extra_deny": ("MIT OR",)}])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"profile": "free"},
+        {"extra_allow": ("MITT",)},
+        {"extra_deny": ("MIT OR",)},
+        *({"table": (entry,)} for entry in ("MIT", "MITT = copyleft", "MIT = free")),
+    ],
+)
 def test_bad_configs_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         PolicyConfig(**values)

@@ -97,6 +97,9 @@ def test_row_03_a_single_odd_header_does_not_condemn_the_rest() -> None:
     out = decide(MIT, file("odd.c", GPL_NOTICE), *[file(f"f{n}.c") for n in range(30)])
     assert free(out["f1.c"])
     assert not free(out["odd.c"])
+    few = decide(MIT, file("odd.c", GPL_NOTICE), file("f.c"))
+    assert free(few["f.c"])
+    assert not free(few["odd.c"])
 
 
 def test_row_04_installed_packages_decide_for_themselves() -> None:
@@ -129,6 +132,20 @@ def test_row_06_the_root_does_not_cover_third_parties() -> None:
 
 
 BOTH = (file("LICENSE-MIT", hit("MIT")), file("LICENSE-APACHE", hit("Apache-2.0")), CODE)
+
+
+def test_row_06_a_module_of_modules_holds_the_code_of_others() -> None:
+    chardet = [
+        file(f"requests/packages/chardet/{name}.py", hit("LGPL-2.1-or-later", "notice")) for name in ("a", "b", "c")
+    ]
+    own = [file(path) for path in ("requests/__init__.py", "requests/api.py", "setup.py", "tests/test_api.py")]
+    modules = [file("requests/packages/__init__.py"), file("requests/packages/idna/core.py")]
+    out = decide(file("LICENSE", hit("Apache-2.0")), *own, *chardet, *modules)
+    assert all(brief(out[row["path"]]) == ("Apache-2.0", "root", "resolved") for row in own)
+    assert not any(free(out[row["path"]]) for row in (*chardet, *modules))
+    assert out["requests/packages/idna/core.py"]["license_reason"] == "vendored_unlicensed"
+    monorepo = decide(MIT, file("packages/a/__init__.py"), file("packages/a/b.py"))
+    assert free(monorepo["packages/a/b.py"])
 
 
 def test_row_07_dual_permissive() -> None:
@@ -383,6 +400,41 @@ def test_row_28_a_second_text_of_copyleft_is_no_bundle() -> None:
     assert decide(dual, CODE)["src/a.py"]["license"] == "MIT OR GPL-3.0-only"
 
 
+def test_row_28_a_folder_of_bundled_texts_inside_a_package() -> None:
+    names = ("MIT", "GPL-2.0-only", "CDDL-1.1", "EPL-2.0", "ISC", "Zlib")
+    texts = [file(f"spark/licenses/LICENSE-{name}.txt", hit(name)) for name in names]
+    out = decide(file("LICENSE", hit("Apache-2.0")), *texts, file("spark/sql/a.py"))
+    assert brief(out["spark/sql/a.py"]) == ("Apache-2.0", "root", "resolved")
+    own = decide(*texts, file("spark/package.json", declared="MIT"), file("spark/a.js"))
+    assert not free(own["spark/a.js"])
+    assert not free(decide(MIT, file("sub/license/GPL.txt", hit("GPL-3.0-only")), file("sub/a.c"))["sub/a.c"])
+
+
+def test_row_28_the_license_of_fonts_does_not_bind_code() -> None:
+    listed = (
+        hit("LicenseRef-scancode-matplotlib-1.3.0", "text", (1, 99)),
+        hit("OFL-1.1", "tag", (108, 108)),
+        hit("OFL-1.1", "text", (259, 348)),
+    )
+    assert free(decide(file("LICENSE", *listed), CODE)["src/a.py"])
+    font = (*listed[1:], hit("MIT", "reference", (400, 400)))
+    assert not free(decide(file("LICENSE", *font), CODE)["src/a.py"])
+    assert not free(decide(file("LICENSE", listed[0], hit("LGPL-2.1-only", "tag", (108, 108))), CODE)["src/a.py"])
+
+
+def test_row_28_what_stands_before_the_first_text_and_in_the_manifest() -> None:
+    pillow = (
+        hit("MIT-CMU", "reference", (10, 10)),
+        hit("BSD-2-Clause", "text", (39, 62)),
+        hit("MIT", "text", (71, 87)),
+    )
+    manifest = file("PKG-INFO", declared="MIT-CMU")
+    assert decide(file("LICENSE", *pillow), manifest, CODE)["src/a.py"]["license"] == "MIT-CMU"
+    assert decide(file("LICENSE", *pillow), CODE)["src/a.py"]["license"] == "BSD-2-Clause"
+    gpl = file("LICENSE", hit("MIT", "reference", (1, 1)), hit("GPL-3.0-only", "text", (3, 600)))
+    assert not free(decide(gpl, file("PKG-INFO", declared="MIT"), CODE)["src/a.py"])
+
+
 def test_row_29_notices_never_decide() -> None:
     notice = file("NOTICE", hit("GPL-3.0-only"), hit("LGPL-2.1-only", "notice"))
     third = file("THIRD-PARTY-LICENSES.txt", hit("GPL-3.0-only"))
@@ -487,10 +539,47 @@ def test_row_44_links() -> None:
         assert brief(decide(MIT, link, file("pkg/a.c"))["pkg/a.c"]) == (None, "directory", "unknown_license")
 
 
-def test_headers_need_more_than_a_mention() -> None:
+def test_a_mention_of_copyleft_keeps_a_file_out_but_is_no_header() -> None:
     mention = hit("GPL-3.0-only", "reference", (3, 3))
     clue = hit("GPL-3.0-only", "clue", (3, 3))
     loose = weak("GPL-3.0-only", "notice", 40, (3, 9))
+    for detection in (mention, clue, loose):
+        out = decide(MIT, *(file(f"{name}.c", detection) for name in "abc"), CODE)
+        assert brief(out["a.c"]) == ("GPL-3.0-only", "header", "copyleft_mention")
+        assert free(out["src/a.py"])
+    beside = decide(MIT, file("a.c", hit("ISC", "notice"), mention))["a.c"]
+    assert brief(beside) == ("ISC AND GPL-3.0-only", "header", "copyleft_mention")
+    assert free(decide(MIT, file("a.c", hit("MIT OR GPL-2.0-or-later", "notice"), mention))["a.c"])
+    assert free(decide(MIT, file("a.c", hit("ISC", "notice"), loose))["a.c"])
+    word = hit("GPL-1.0-or-later", "clue", (30, 30))
+    assert free(decide(MIT, file("a.c", word))["a.c"])
+
+
+def test_a_choice_that_was_matched_loosely_is_no_choice() -> None:
+    loose = weak("GPL-1.0-or-later OR MIT", "notice", 88, (3, 9))
+    assert brief(decide(MIT, file("a.c", loose))["a.c"]) == ("GPL-1.0-or-later OR MIT", "header", "needs_review")
+    assert free(decide(MIT, file("a.c", weak("Apache-2.0 OR MIT", "notice", 88, (3, 9))))["a.c"])
+    assert free(decide(MIT, file("a.c", weak("GPL-1.0-or-later OR MIT", "notice", 99, (3, 9))))["a.c"])
+
+
+def test_a_tag_outweighs_a_nameless_notice_that_was_matched_loosely() -> None:
+    notice = weak("LicenseRef-scancode-proprietary-license", "notice", 74, (3, 4))
+    tag = hit("BSD-2-Clause", "tag", (5, 5), "1-spdx-id")
+    assert brief(decide(MIT, file("a.c", notice, tag))["a.c"]) == ("BSD-2-Clause", "header", "resolved")
+    assert not free(decide(MIT, file("a.c", notice))["a.c"])
+    assert not free(decide(MIT, file("a.c", notice | {"coverage": 100}, tag))["a.c"])
+
+
+def test_prose_and_data_may_mention_copyleft_below_their_top() -> None:
+    low, top = hit("GPL-3.0-only", "reference", (90, 90)), hit("GPL-3.0-only", "reference", (3, 3))
+    out = decide(MIT, file("docs/a.md", low), file("b.json", low), file("docs/c.md", top), file("d.py", low))
+    assert {path for path, one in out.items() if free(one)} == {"LICENSE", "docs/a.md", "b.json"}
+
+
+def test_headers_need_more_than_a_mention() -> None:
+    mention = hit("Apache-2.0", "reference", (3, 3))
+    clue = hit("LicenseRef-scancode-other-copyleft", "clue", (3, 3))
+    loose = weak("Apache-2.0", "notice", 40, (3, 9))
     governed = hit("LicenseRef-scancode-unknown-license-reference", "notice", (1, 3))
     agreement = hit("LicenseRef-scancode-dco-1.1", "text", (1, 3))
     for detection in (mention, clue, loose, governed, agreement):
@@ -517,6 +606,88 @@ def test_bundled_files_beside_a_backed_license() -> None:
     assert free(decide(*rows, file("setup.cfg", declared="PSF-2.0"))["src/a.py"])
     gpl = (file("LICENSE", hit("MIT")), file("LICENSE.GPL", hit("GPL-2.0-only")), CODE)
     assert not free(decide(*gpl, file("setup.cfg", declared="MIT"))["src/a.py"])
+
+
+def test_a_choice_is_spelled_as_the_manifest_spells_it() -> None:
+    rows = (
+        file("LICENSE", hit("BSD-3-Clause OR Apache-2.0", "notice")),
+        file("LICENSE.APACHE", hit("Apache-2.0")),
+        file("LICENSE.BSD", hit("BSD-2-Clause")),
+        file("pyproject.toml", declared="Apache-2.0 OR BSD-2-Clause"),
+    )
+    assert decide(*rows, CODE)["src/a.py"]["license"] == "Apache-2.0 OR BSD-2-Clause"
+
+
+def test_year_and_holder_alone_fill_in_a_template() -> None:
+    stub = file("LICENSE", content=b"YEAR: 2017\nCOPYRIGHT HOLDER: Jane Doe\n")
+    out = decide(stub, file("DESCRIPTION", declared="MIT + file LICENSE"), CODE)["src/a.py"]
+    assert brief(out) == ("MIT", "manifest", "resolved")
+    assert out["license_blob_ids"] == ["blob:LICENSE"]
+    assert not free(decide(stub, CODE)["src/a.py"])
+    terms = file("LICENSE", content=b"YEAR: 2017\nAsk the owner.\n")
+    assert not free(decide(terms, file("DESCRIPTION", declared="MIT"), CODE)["src/a.py"])
+
+
+def test_a_license_split_over_files() -> None:
+    split = (file("LICENSE", hit("GPL-3.0-only")), file("LICENSE.part2", hit("LicenseRef-scancode-unknown")))
+    assert not free(decide(*split, CODE)["src/a.py"])
+    halves = (file("LICENSE.1", weak("MIT", "text", 45, (1, 9))), file("LICENSE.2", weak("MIT", "text", 40, (1, 9))))
+    out = decide(*halves, CODE)["src/a.py"]
+    assert not free(out)
+    assert out["license_reason"] == "unknown_license"
+
+
+def test_texts_and_notices_travel_along() -> None:
+    tree = (
+        *BOTH,
+        file("NOTICE"),
+        file("h.c", hit("ISC", "notice")),
+        file("lib/NOTICE.txt"),
+        file("lib/a.c"),
+        file("vendor/x/a.c"),
+        file("vendor/y/COPYING", hit("ISC")),
+        file("vendor/y/b.c"),
+        file("x-1.dist-info/licenses/LICENSE", hit("MIT")),
+        file("x-1.dist-info/METADATA", declared="MIT"),
+        file("x/a.py"),
+    )
+    out = decide(*tree)
+    both = ["blob:LICENSE-MIT", "blob:LICENSE-APACHE"]
+    texts = {path: one["license_blob_ids"] for path, one in out.items()}
+    assert sorted(texts["src/a.py"]) == sorted(texts["h.c"]) == sorted(texts["lib/a.c"]) == sorted(both)
+    assert texts["vendor/x/a.c"] == []
+    assert texts["vendor/y/b.c"] == ["blob:vendor/y/COPYING"]
+    assert texts["x/a.py"] == ["blob:x-1.dist-info/licenses/LICENSE"]
+    notices = {path: one["notice_blob_ids"] for path, one in out.items()}
+    assert notices["src/a.py"] == notices["h.c"] == ["blob:NOTICE"]
+    assert notices["lib/a.c"] == ["blob:lib/NOTICE.txt"]
+    assert notices["vendor/y/b.c"] == []
+    assert all(out[path]["license_blob_id"] in texts[path] for path in ("src/a.py", "vendor/y/b.c", "x/a.py"))
+
+
+PUBLISHED = ResolverConfig(rule="the-stack-v2")
+V2 = load_policy(PolicyConfig(profile="the-stack-v2"))
+
+
+def published(*rows: Row, label: str | None = None) -> dict[str, bool]:
+    out = decide(*rows, label=label, config=PUBLISHED)
+    return {path: admits(one["license"], one["license_reason"], V2) for path, one in out.items()}
+
+
+def test_the_published_rule_of_the_stack_v2() -> None:
+    gpl = file("src/gpl.py", GPL_NOTICE)
+    assert published(MIT, gpl)["src/gpl.py"]  # row 2: no headers
+    assert published(GPL, CODE, label="mit")["src/a.py"]  # row 33: the label wins
+    assert not published(MIT, CODE, label="gpl-3.0")["src/a.py"]
+    assert not published(GPL, file("vendor/x/LICENSE", hit("MIT")), file("vendor/x/a.c"))[
+        "vendor/x/a.c"
+    ]  # row 5: union
+    assert published(CODE)["src/a.py"]  # row 17: no licence is kept
+    assert published(file("LICENSE", unmatched="all_rights_reserved"), CODE)["src/a.py"]  # row 16
+    assert not published(MIT, file("NOTICE", hit("GPL-3.0-only")), CODE, label="NOASSERTION")["src/a.py"]  # row 29
+    assert not published(file("README.md", hit("GPL-1.0-or-later", "reference")), MIT, CODE)["src/a.py"]  # row 19
+    assert not published(file("LICENSE", hit("MIT OR GPL-2.0-only")), CODE)["src/a.py"]  # choices are flattened
+    assert published(MIT, file("third_party/bar/b.c"))["third_party/bar/b.c"]  # row 6
 
 
 def test_an_empty_license_file_is_none() -> None:
@@ -573,7 +744,7 @@ def test_reasons_are_documented() -> None:
 
 
 def test_bad_settings_are_refused() -> None:
-    bad: list[Row] = [{"min_coverage": 101.0}, {"conflict_share": -0.1}]
+    bad: list[Row] = [{"min_coverage": 101.0}, {"conflict_share": -0.1}, {"rule": "best"}]
     for values in bad:
         with pytest.raises(ValueError, match="expected"):
             ResolverConfig(**values)
