@@ -135,6 +135,10 @@ def _compiled(patterns: tuple[Pattern, ...], engine: str, _thread: int, *, singl
     return compilers[engine](patterns, single)
 
 
+_OPEN_END = re.compile(r"\{([1-9][0-9]*),[0-9]*\}(\)*)$")
+"""A repeat at the end: the least of it is on the same lines, and Hyperscan reports every end of a match."""
+
+
 def _hyperscan(patterns: tuple[Pattern, ...], single: bool) -> _Scan:
     import hyperscan
 
@@ -143,7 +147,7 @@ def _hyperscan(patterns: tuple[Pattern, ...], single: bool) -> _Scan:
     flags = [common | (hyperscan.HS_FLAG_CASELESS if pattern.caseless else 0) for pattern in patterns]
     try:
         database.compile(
-            expressions=[pattern.expression.encode("latin-1") for pattern in patterns],
+            expressions=[_OPEN_END.sub(r"{\1}\2", pattern.expression).encode("latin-1") for pattern in patterns],
             ids=list(range(len(patterns))),
             elements=len(patterns),
             flags=flags,

@@ -6,16 +6,15 @@ networks, resolvers, versions and object identifiers, remotes of version control
 
 from __future__ import annotations
 
-import ipaddress
-import tomllib
 from collections.abc import Callable, Iterator
 from functools import cache
-from importlib import resources
 from typing import Any
 
 import regex
 
 from stackcurate.kernels.byte_patterns import Pattern, Span
+from stackcurate.kernels.network_addresses import ips, kept, macs
+from stackcurate.kernels.recognizers import on_line, suffixes
 
 OBFUSCATED_AT = r"[ \t]*(?:\(at\)|\[at\]|\{at\}|<at>|&#64;|&#x40;|&commat;|%40|\\\\?u0040|\\\\?x40)[ \t]*"
 
@@ -64,35 +63,23 @@ _STRING_ESCAPE = regex.compile(r"\\[nrt]")
 
 
 @cache
-def kept(kind: str) -> frozenset[str]:
-    """Return a list of `data/pii/keep.toml`: what looks like personal data and is none."""
-    text = resources.files("stackcurate").joinpath("data/pii/keep.toml").read_text(encoding="utf-8")
-    return frozenset(tomllib.loads(text)[kind])
-
-
-@cache
-def _analyzer(name: str) -> Callable[[str], list[Any]]:
-    """Make a Presidio recognizer once per process: no AnalyzerEngine, no language model."""
+def _email_recognizer() -> Any:
+    """Make Presidio's recognizer without its own look at the domain, which look-alike letters deceive."""
     from presidio_analyzer import predefined_recognizers as presidio
 
     class EmailRecognizer(presidio.EmailRecognizer):  # type: ignore[misc]
-        """Presidio's, with the public suffixes that tldextract brings along instead of those of the network."""
-
         def validate_result(self, pattern_text: str) -> bool:
             return registered_domain(pattern_text.rpartition("@")[2]) != ""
 
-    kinds = {"EmailRecognizer": EmailRecognizer}
-    options = {"PhoneRecognizer": {"supported_regions": (None,)}}  # international format only
-    made = kinds.get(name, getattr(presidio, name))(**options.get(name, {}))
-    return lambda text: sorted(made.analyze(text, made.supported_entities), key=lambda hit: (hit.start, -hit.end))
+    return EmailRecognizer()
 
 
 @cache
-def _suffixes() -> Callable[[str], Any]:
-    import tldextract
+def _phone_recognizer() -> Any:
+    """Make Presidio's recognizer for numbers in international format only."""
+    from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
-    extract: Callable[[str], Any] = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
-    return extract
+    return PhoneRecognizer(supported_regions=(None,))
 
 
 _LOOKALIKES = str.maketrans("аеорсухіјѕԁɡ", "aeopcyxijsdg")
@@ -106,7 +93,7 @@ def registered_domain(host: str) -> str:
     """
     name = host.strip(".").lower()
     for spelled in (name, name.translate(_LOOKALIKES)):
-        parts = _suffixes()(spelled)
+        parts = suffixes()(spelled)
         if parts.domain and parts.suffix:
             return f"{parts.domain}.{parts.suffix}"
     return ""
@@ -126,7 +113,7 @@ _LONGEST_LOCAL = 128
 def _emails(text: str) -> Iterator[Span]:
     for match in _AT_DOMAIN.finditer(text):
         at, first = match.start(), max(0, match.start() - _LONGEST_LOCAL)
-        for hit in _analyzer("EmailRecognizer")(text[first : match.end() + 1]):
+        for hit in _email_recognizer().analyze(text[first : match.end() + 1], []):
             if first + hit.start < at < first + hit.end:
                 yield from _email(text, first + hit.start, at, first + hit.end, float(hit.score))
 
@@ -187,75 +174,12 @@ def _hidden_emails(text: str) -> Iterator[Span]:
             yield Span(match.start(), match.end(), "EMAIL", "contacts.hidden_email", 0.9)
 
 
-_GLUED_BEFORE = regex.compile(r"(?<=[\p{L}\d_.]|[\d.][-+])$")
-_GLUED_AFTER = regex.compile(r"\.?\d|[\p{L}_]|-[\d\p{L}]")
-_PATH_DATA = regex.compile(r"<path|\bd=[\"'][Mm]")
-_VERSION_BEFORE = regex.compile(
-    r"(?i)(?:\b|_)(?:v|ver|version|rev|revision|release|build|oid|section|sec|chapter|clause|figure|table|rfc|item|annex)"
-    r"[\p{L}_]*[\"')\]]*[\s:=(\"'<>§,#-]{0,6}$|§\s*$|(?<![:/])[\p{L}\d)_-]/v?$|[~^]$|[\p{L}\d_\]][=<>~]=$"
-)
-_ADDRESS_NEAR = regex.compile(
-    r"(?i)(?:\b|_)(?:ip(?:v4)?|addr(?:ess)?|hosts?|hostname|servers?|gateway|dns|proxy|ping|ssh|https?|listen|bind|peer"
-    r"|remote|subnet|route|inet|nameserver|client|endpoint|node)(?:\b|_|s\b)|://|@$"
-)
-
-
-def _ips(text: str) -> Iterator[Span]:
-    for hit in _analyzer("IpRecognizer")(text):
-        value = text[hit.start : hit.end].partition("/")[0].partition("%")[0]
-        end = hit.start + len(value)
-        if _is_public(value) and not _is_number(text, hit.start, end, value):
-            yield Span(hit.start, end, "IP_ADDRESS", "presidio.ip", float(hit.score))
-
-
-def _is_public(value: str) -> bool:
-    """Say whether an address can be that of a machine of somebody on the Internet."""
-    address = ipaddress.ip_address(value)
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    if mapped:
-        return _is_public(str(mapped))
-    if isinstance(address, ipaddress.IPv6Address) and (
-        address not in _GLOBAL_UNICAST or address in _DOCUMENTATION_6 or len([g for g in value.split(":") if g]) < 3
-    ):
-        return False
-    stand_in = str(address) in kept("ips") or (address.version == 4 and len(set(value.split("."))) == 1)
-    return address.is_global and not address.is_multicast and not stand_in
-
-
-_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
-_DOCUMENTATION_6 = ipaddress.ip_network("3fff::/20")
-"""Source: RFC 4291 and RFC 9637."""
-
-
-def _is_number(text: str, start: int, end: int, value: str) -> bool:
-    """Say whether dotted numbers are a version, an object identifier or coordinates rather than an address."""
-    if ":" in value:
-        return False
-    before = text[max(0, start - 40) : start]
-    if _GLUED_BEFORE.search(before) or _GLUED_AFTER.match(text, end) or _PATH_DATA.search(text):
-        return True
-    if _VERSION_BEFORE.search(before):
-        return True
-    return max(map(int, value.split("."))) < 32 and not _ADDRESS_NEAR.search(text[:start])
-
-
-def _macs(text: str) -> Iterator[Span]:
-    for hit in _analyzer("MacAddressRecognizer")(text):
-        digits = regex.sub(r"[:.-]", "", text[hit.start : hit.end]).lower()
-        longer = regex.search(r"[0-9A-Fa-f][:.-]$", text[: hit.start]) or regex.match(
-            r"[:.-][0-9A-Fa-f]", text[hit.end :]
-        )
-        shared = int(digits[1], 16) & 1 or digits.startswith("00005e0053")  # multicast; RFC 7042 documentation
-        if not longer and not shared and len(set(digits)) > 3 and digits not in kept("macs") and not digits.isdigit():
-            yield Span(hit.start, hit.end, "MAC_ADDRESS", "presidio.mac", float(hit.score))
-
-
 _FICTION = regex.compile(r"\+1\D*(?:\d{3}\D*)?555|\+44\D*(?:7700\D*900|20\D*7946\D*0)|\+1\D*(\d)\1\1|\+\D*1234567")
 """Source: NANPA and Ofcom, numbers for use in fiction."""
 
 
 def _phones(text: str) -> Iterator[Span]:
-    for hit in _analyzer("PhoneRecognizer")(text):
+    for hit in _phone_recognizer().analyze(text, []):
         value = text[hit.start : hit.end]
         anchored = regex.search(r"(?i)(?:tel|phone|mobile|fax|call|whatsapp|sms)[^+]{0,12}$|[\"']$", text[: hit.start])
         if value.startswith("+") and not _FICTION.match(value) and (anchored or regex.search(r"\d[ ().-]+\d", value)):
@@ -271,7 +195,7 @@ _ISSUED = regex.compile(
 
 
 def _cards(text: str) -> Iterator[Span]:
-    for hit in _analyzer("CreditCardRecognizer")(text):
+    for hit in on_line("CreditCardRecognizer", text):
         value = text[hit.start : hit.end]
         digits = regex.sub(r"[ -]", "", value)
         grouped = regex.fullmatch(r"(\d{4})([ -])\d{4}\2\d{4}\2\d{4}|\d{4}([ -])\d{6}\3\d{5}", value)
@@ -283,13 +207,13 @@ def _cards(text: str) -> Iterator[Span]:
             and len(set(digits)) > 3
             and (grouped or _CARD_CONTEXT.search(text))
         ):
-            yield Span(hit.start, hit.end, "CREDIT_CARD", "presidio.card", float(hit.score))
+            yield Span(hit.start, hit.end, "CREDIT_CARD", "presidio.card", hit.score)
 
 
 def _ibans(text: str) -> Iterator[Span]:
-    for hit in _analyzer("IbanRecognizer")(text):
+    for hit in on_line("IbanRecognizer", text):
         if text[hit.start : hit.end].replace(" ", "").lower() not in kept("ibans"):
-            yield Span(hit.start, hit.end, "IBAN", "presidio.iban", float(hit.score))
+            yield Span(hit.start, hit.end, "IBAN", "presidio.iban", hit.score)
 
 
 _HOME = regex.compile(
@@ -338,8 +262,8 @@ def _url_users(text: str) -> Iterator[Span]:
 _RULES: dict[str, _Rule] = {
     "contacts.email": _emails,
     "contacts.hidden_email": _hidden_emails,
-    "contacts.ip": _ips,
-    "contacts.mac": _macs,
+    "contacts.ip": ips,
+    "contacts.mac": macs,
     "contacts.phone": _phones,
     "contacts.card": _cards,
     "contacts.iban": _ibans,

@@ -98,7 +98,7 @@ def find_spans(content: bytes, config: PiiConfig = PiiConfig()) -> list[Span]:
 
 
 _GATES = contacts.GATES + names.GATES + names.BLOCK_GATES
-_BLOCK, _MOST_BLOCKS = 4096, 100
+_BLOCK, _MOST_BLOCKS = 16_384, 100
 """How far a list of persons is read, in bytes, and how many lists in one file: windows may overlap."""
 _PIECE, _OVERLAP, _MARGIN = 4096, 512, 64
 """Longer lines are read in pieces, in bytes; what stands in the margin of a piece stands inside the next one."""

@@ -47,13 +47,14 @@ _BEFORE_NAME = re.compile(
 )
 _INLINE = re.compile(rb"(?:^|[\s;?&\"'`\-]|-D|--[\w\-]*)$")
 _NAME_BEFORE = re.compile(rb"[\w\-.]{0,64}$")
+_SECRET = re.compile(rb"secret(?:s?_|s?key|access|token|value|id|s?[0-9])")
 _CAMEL = re.compile(rb"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
 _IDENTIFIER = re.compile(rb"[A-Za-z_][\w.]*")
 _UUID = re.compile(rb"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _TYPE = re.compile(
     rb"(?i)[a-z_]\w*(?:\.[a-z_]\w*)++|(?:u?int|float|bytes?|char|varchar|string|text|uuid|base|utf|[uif])\d*\w{0,8}"
 )
-_WORDY = re.compile(rb"[A-Za-z\x80-\xff\-_./:,;!?' ]*")
+_WORDY = re.compile(rb"#?[A-Za-z\x80-\xff\-_./:,;!?' ]*")
 _CASES = re.compile(rb"[a-z][A-Z].*[a-z][A-Z]")
 _WORD = re.compile(rb"[a-z]{5}|[A-Z]{5}|[-_./:,;!?' ]")
 _MIXED_RUN = re.compile(rb"[A-Za-z][0-9]|[0-9][A-Za-z]|[A-Za-z0-9][^A-Za-z0-9\-_./: ][A-Za-z0-9]|[a-z][A-Z]{2}")
@@ -85,11 +86,13 @@ def assigned(
         name = _name(content, match, start)
         if name is None or not _is_written_out(content, match, start):
             continue
-        pieces = _pieces(content, match)
-        value = b"".join(content[first:last] for first, last in pieces)
-        score = _score(match["word"].lower(), value, least, key_entropy, bare=match["bare"] is not None)
-        if score and not _UUID.fullmatch(value) and not is_placeholder(value, keep):
-            found.append(Assigned(_entity(match["word"]), pieces, score))
+        whole = _pieces(content, match)
+        for pieces in dict.fromkeys((whole, whole[:1])):  # what follows may be no part of it
+            value = b"".join(content[first:last] for first, last in pieces)
+            score = _score(match["word"].lower(), value, least, key_entropy, bare=match["bare"] is not None)
+            if score and not _UUID.fullmatch(value) and not is_placeholder(value, keep):
+                found.append(Assigned(_entity(match["word"]), pieces, score))
+                break
     return found
 
 
@@ -108,6 +111,8 @@ def _name(content: bytes, match: re.Match[bytes], start: int) -> bytes | None:
     word = match["word"].lower()
     if word in {b"pass", b"auth", b"cred", b"creds", b"key"} and b"_" + word + b"_" not in name:
         return None if word != b"key" or not re.search(rb"key\d?_", name) else _unless_kept(name)
+    if word == b"secret" and not _SECRET.search(name):
+        return None
     return _unless_kept(name)
 
 

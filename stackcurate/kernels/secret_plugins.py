@@ -187,7 +187,7 @@ def _joined(lines: list[str]) -> bytes:
 
 
 def _line_findings(path: str, lines: list[str], data: bytes) -> Iterator[Finding]:
-    from detect_secrets.filters import allowlist, heuristic
+    from detect_secrets.filters import allowlist
     from detect_secrets.util.code_snippet import get_code_snippet
 
     number, position = 1, 0
@@ -198,12 +198,17 @@ def _line_findings(path: str, lines: list[str], data: bytes) -> Iterator[Finding
         context = get_code_snippet(lines=lines, line_number=number)
         found = list(_secrets_on(path, line, number, context, names))
         # Filters on the line come last: they are dear, and findings are rare.
-        if (
-            found
-            and not allowlist.is_line_allowlisted(path, line, context)
-            and not heuristic.is_indirect_reference(line)
-        ):
+        if found and not allowlist.is_line_allowlisted(path, line, context) and not _indirect_reference().search(line):
             yield from ((secret.type, number, secret.secret_hash) for secret in found)
+
+
+@cache
+def _indirect_reference() -> re.Pattern[str]:
+    """Return the expression of the filter of that name without its first part: it may be empty and takes long."""
+    from detect_secrets.filters import heuristic
+
+    whole: str = heuristic._get_indirect_reference_regex().pattern  # noqa: SLF001 - the filter has no other form
+    return re.compile(whole.removeprefix(r"([^\v=!:]*)\s*"))
 
 
 def _view(path: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import zlib
 from collections import Counter
 from functools import cache
 from importlib.resources import files
@@ -19,17 +20,18 @@ _RIGHT = rb"(?![A-Za-z0-9])"
 
 _INTEGRITY = re.compile(rb"sha(?:1|256|384|512)[-:]|md5[-:]|data:[a-z]+/|ssh-(?:rsa|ed25519|dss) ")
 _TEMPLATE = re.compile(
-    rb"[$%#@]?\{.*\}|\{\{.*|<.*>|\[.*\]|\$\(.*|\$[A-Za-z_]\w*|%\([^)]*\)[a-z]|%[-\w]*%?|:[a-z_]+|@[A-Za-z_.]+|&.*;"
+    rb"[$%#@]?\{.*\}|\{\{.*|<.*>|\[.*\]|\$\(.*|['\"]?\$[A-Za-z_]\w*['\"]?|%\([^)]*\)[a-z]|%[-\w]*%?|:[a-z_]+|@[A-Za-z_.]+|&.*;"
     rb"|.*(?:\$\{|\{\{|<%|%\(|\{\d*\}|\{[A-Za-z_][\w.]*\}).*"
 )
 _REFERENCE = re.compile(
     rb"[\w.:>-]+[(\[].*|(?:os|process|sys|env|self|this|config|settings|args|opts|options|params"
     rb"|request|req|ctx|vault|secrets|var|local|data|module|props|state|user|ENV)[.:>\[].*"
-    rb"|(?:arn|urn|projects|ref|op|vault|ssm|env|file|https?|ftp|ssh|git|s3|gs|ws)s?:.*|(?:\.{1,2}|~)/.*|/(?:[a-z][\w.-]*/)+[\w.*-]*"
+    rb"|(?:arn|urn|projects|ref|op|vault|ssm|env|file|https?|ftp|ssh|git|s3|gs|ws)s?:.*|(?:\.{1,2}|~)/.*|/(?:[a-z][\w.@-]*/)+[\w.*-]*"
 )
+_MONOTONE = re.compile(rb"([A-Za-z0-9])\1{7}")
 _WORDS = re.compile(
     rb"(?i)none|null|nil|true|false|undefined|string|str|bytes|int|integer|bool|boolean|any|object|test|value|user"
-    rb"|username|login|password[:\d]{0,3}|passwd|passphrase|passw|pass|pwd|pw|secret|token|key|api_?key|api_?token"
+    rb"|username|login|guest|password[:\d]{0,3}|passwd|passphrase|passw|pass|pwd|pw|secret|token|key|api_?key|api_?token"
     rb"|\d{4}-\d\d-\d\d.{0,20}"
 )
 _ALPHABETS = tuple(
@@ -66,9 +68,22 @@ def token_rules() -> dict[str, Rule]:
 
 
 @cache
-def keep_words() -> tuple[bytes, ...]:
-    """Return the words of placeholders and documented examples, in lower case."""
-    return tuple(dict.fromkeys(line.lower().encode() for line in _data_lines("keep_words.txt")))
+def keep_words() -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """Return the words of placeholders and documented examples: long ones in lower case, short ones as written.
+
+    Random characters spell a short word in some mixture of cases far more often than in one that is written.
+    """
+    words = [line.lower() for line in _data_lines("keep_words.txt")]
+    short = [word for word in words if len(word) < _SHORT]
+    spelled = (form for word in short for form in (word, word.upper(), word.title()))
+    return (
+        tuple(word.encode() for word in words if len(word) >= _SHORT),
+        tuple(dict.fromkeys(form.encode() for form in spelled)),
+    )
+
+
+_SHORT = 6
+"""Letters of a word that a random token of 40 does not hold by accident."""
 
 
 @cache
@@ -82,6 +97,29 @@ def secret_of(rule: Rule, match: re.Match[bytes]) -> tuple[int, int]:
     return match.span(1 if rule.exact.groups else 0)
 
 
+def has_checksum(name: str, value: bytes) -> bool:
+    """Return whether a token ends in the checksum that its issuer adds: no invented one does.
+
+    GitHub and npm append the CRC-32 of the random part in base 62, six digits.
+    Source: GitHub, "Behind GitHub's new authentication token formats" (2021).
+
+    Args:
+        name: of the rule; the others have no checksum that is public.
+        value: the token.
+    """
+    if name not in {"github_token", "npm_token"}:
+        return False
+    body = value.partition(b"_")[2]
+    number, digits = zlib.crc32(body[:-6]), []
+    for _ in range(6):
+        number, digit = divmod(number, 62)
+        digits.append(_BASE62[digit])
+    return body[-6:] == bytes(reversed(digits))
+
+
+_BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
 def entropy(value: bytes) -> float:
     """Return the Shannon entropy of the bytes of a value, in bits per byte.
 
@@ -89,7 +127,12 @@ def entropy(value: bytes) -> float:
     1.0
     """
     size = len(value)
-    return -sum(count / size * math.log2(count / size) for count in Counter(value).values())
+    return math.log2(size) - sum(map(_weight, Counter(value).values())) / size if size else 0.0
+
+
+@cache
+def _weight(count: int) -> float:
+    return count * math.log2(count)
 
 
 def is_placeholder(value: bytes, extra: tuple[str, ...] = (), *, by_form: bool = False) -> bool:
@@ -107,12 +150,20 @@ def is_placeholder(value: bytes, extra: tuple[str, ...] = (), *, by_form: bool =
     lower = value.lower()
     return (
         len(set(lower)) < 4
-        or any(word in lower for word in keep_words() if not by_form or len(word) > 5)
+        or _holds(lower, keep_words()[0])
+        or (not by_form and _holds(value, keep_words()[1]))
         or any(word.lower().encode() in lower for word in extra)
         or any(pattern.fullmatch(value) for pattern in (_TEMPLATE, _REFERENCE, _WORDS))
-        or bool(_INTEGRITY.match(value))
+        or bool(_INTEGRITY.match(value) or _MONOTONE.search(value))
         or is_sequence(value)
     )
+
+
+def _holds(value: bytes, words: tuple[bytes, ...]) -> bool:
+    for word in words:  # noqa: SIM110 - a generator takes twice as long
+        if word in value:
+            return True
+    return False
 
 
 def is_sequence(value: bytes) -> bool:

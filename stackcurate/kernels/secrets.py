@@ -1,9 +1,10 @@
 r"""Secrets in the bytes of a file: keys, tokens and passwords, as spans that cover them whole.
 
 One pass over the bytes finds the lines that can hold a secret (`byte_patterns`); the exact rules read only
-these: token formats (`secret_rules`), the plugins of detect-secrets, assignments by name
-(`secret_assignments`), JSON Web Tokens, private keys and literals that are split over several strings. What is
-found once is found wherever it stands in the file. No pragma in the text switches anything off.
+these: token formats (`secret_rules`), packs of rules of other scanners (`secret_packs`), the plugins of
+detect-secrets, assignments by name (`secret_assignments`), JSON Web Tokens, private keys and literals that are
+split over several strings. What is found once is found wherever it stands in the file. No pragma in the text
+switches anything off.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from functools import cache
 from itertools import takewhile
 
 from stackcurate.config import setting
-from stackcurate.kernels import secret_assignments, secret_plugins
+from stackcurate.kernels import secret_assignments, secret_packs, secret_plugins
 from stackcurate.kernels.byte_patterns import Candidate, Pattern, Span, as_utf8, candidates, source_spans
 from stackcurate.kernels.secret_plugins import detect_secrets_findings
-from stackcurate.kernels.secret_rules import entropy, is_placeholder, secret_of, token_rules
+from stackcurate.kernels.secret_rules import entropy, has_checksum, is_placeholder, secret_of, token_rules
 
 __all__ = ["SecretsConfig", "detect_secrets_findings", "find"]
 
@@ -49,8 +50,10 @@ class SecretsConfig:
     min_entropy: float = setting(3.2, "least entropy of a key known by a weak name (key, token), in bits per byte")
     min_repeat: int = setting(8, "shortest secret that is looked for elsewhere in the file, in bytes")
     keep_words: tuple[str, ...] = setting((), "further words that mark a value as a placeholder")
+    packs: tuple[str, ...] = setting(secret_packs.PACKS, "packs of rules of other scanners that are looked for as well")
 
     def __post_init__(self) -> None:
+        secret_packs.pack_rules(self.packs)
         if self.min_password < 1 or self.min_repeat < 4:
             raise ValueError("min_password must be at least 1, min_repeat at least 4")
         if not 0 <= self.min_entropy <= 8:
@@ -78,14 +81,15 @@ def find(content: bytes, config: SecretsConfig = SecretsConfig()) -> list[Span]:
 
 
 def _found(content: bytes, config: SecretsConfig) -> list[Span]:
-    spans = _outermost(_scan(content, candidates(content, _gate()), config))
+    spans = _outermost(_scan(content, candidates(content, _gate(config.packs)), config))
     return _outermost([*spans, *_repeats(content, spans, config)])
 
 
 @cache
-def _gate() -> tuple[Pattern, ...]:
+def _gate(packs: tuple[str, ...]) -> tuple[Pattern, ...]:
     return (
         *_token_gate(),
+        *secret_packs.pack_gate(packs),
         *secret_assignments.GATE,
         *secret_plugins.gate(),
         Pattern("jwt", r"eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{2}"),
@@ -108,9 +112,12 @@ def _known_by_form() -> frozenset[str]:
 def _scan(content: bytes, lines: list[Candidate], config: SecretsConfig) -> list[Span]:
     spans: list[Span] = []
     chain_end = 0
+    packs = secret_packs.pack_rules(config.packs)
     for name, start, end in lines:
         if name in token_rules():
             spans += _tokens(name, content, start, end, config)
+        elif name in packs:
+            spans += _pack_tokens(packs[name], content, start, end, config)
         elif name == "assignment":
             spans += _assignments(content, start, end, config)
         elif name == "jwt":
@@ -132,7 +139,16 @@ def _tokens(name: str, content: bytes, start: int, end: int, config: SecretsConf
         value = content[first:last]
         by_form = not rule.exact.groups
         if entropy(value) >= rule.entropy and not is_placeholder(value, config.keep_words, by_form=by_form):
-            yield Span(first, last, rule.entity, rule.name, 0.95)
+            yield Span(first, last, rule.entity, rule.name, 1.0 if has_checksum(name, value) else 0.95)
+
+
+def _pack_tokens(
+    rule: secret_packs.PackRule, content: bytes, start: int, end: int, config: SecretsConfig
+) -> Iterator[Span]:
+    for first, last in secret_packs.find(rule, content, start, end):
+        value = content[first:last]
+        if entropy(value) > rule.entropy and not is_placeholder(value, config.keep_words):
+            yield Span(first, last, "KEY", rule.name, 0.85)
 
 
 def _plugin_tokens(name: str, content: bytes, start: int, end: int, config: SecretsConfig) -> Iterator[Span]:

@@ -1,14 +1,14 @@
 """Secrets: whole spans, what is kept, hostile input, and detect-secrets' own findings. Every fake is drawn here."""
 
-import base64
 import codecs
+import hashlib
 import json
-import random
-import re
 import string
+import subprocess
+import sys
 import sysconfig
 import time
-from importlib.resources import files
+import zlib
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,49 +19,27 @@ from detect_secrets.settings import default_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stackcurate.kernels import pii
 from stackcurate.kernels.byte_patterns import Span
+from stackcurate.kernels.recognizers import presidio_findings
 from stackcurate.kernels.secrets import SecretsConfig, detect_secrets_findings, find
-
-RNG = random.Random(20)
-ALPHABETS = {
-    "alnum": string.ascii_letters + string.digits,
-    "upper": string.ascii_uppercase + string.digits,
-    "lower": string.ascii_lowercase + string.digits,
-    "hex": string.digits + "abcdef",
-    "digit": string.digits,
-    "bech32": "qpzry9x8gf2tvdw0s3jn54khce6mua7l".upper(),
-}
-
-
-def draw(size: int, alphabet: str = "alnum") -> str:
-    return "".join(RNG.choices(ALPHABETS[alphabet], k=size))
-
-
-def uuid() -> str:
-    return "-".join(draw(size, "hex") for size in (8, 4, 4, 4, 12))
-
-
-def fake(template: str) -> str:
-    drawn = re.sub(r"\{(\w+):(\d+)\}", lambda match: draw(int(match[2]), match[1]), template)
-    return drawn.replace("{uuid}", uuid())
-
-
-def rows() -> list[list[str]]:
-    text = files("stackcurate").joinpath("data/secrets/tokens.tsv").read_text(encoding="utf-8")
-    return [line.split("\t") for line in text.splitlines() if not line.startswith(("#", "name\t"))]
-
-
-def part(claims: dict[str, object]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
-
-
-GITHUB, OTHER = "gh" + "p_" + draw(36), "gh" + "o_" + draw(36)
-JWT = f"{part({'alg': 'HS256', 'typ': 'JWT'})}.{part({'sub': 'karin'})}.{draw(43)}"
-BODY = [draw(64), draw(64), draw(22) + "=="]
-MARGIN = "-" * 5
-BEGIN, END = (f"{MARGIN}{word} RSA PRIVATE KEY{MARGIN}" for word in ("BEGIN", "END"))
-AWS_SECRET = draw(38) + "/1"
-KEYS = {name: fake(template) for name, *_, template in rows()}
+from tests.bench.pii import differences, write
+from tests.bench.pii_corpus import dense, ordinary
+from tests.secret_fakes import (
+    AWS_SECRET,
+    BEGIN,
+    BODY,
+    END,
+    GITHUB,
+    JWT,
+    KEYS,
+    MARGIN,
+    OTHER,
+    dense_file,
+    draw,
+    rows,
+    uuid,
+)
 
 FOUND = [
     # case of the table, source, what is found
@@ -233,55 +211,6 @@ def real_files(count: int) -> list[Path]:
     return paths[:: max(1, len(paths) // count)][:count]
 
 
-def dense_file(seed: int) -> bytes:
-    """Return lines in which most plugins and filters of detect-secrets have something to find or to drop."""
-    rng = random.Random(seed)
-    secrets = [*KEYS.values(), JWT, BEGIN, AWS_SECRET, draw(24, "lower"), draw(64, "hex"), "hunter2", "foo", "${x}"]
-    names = [
-        "password",
-        "api_key",
-        "SECRET",
-        "db_pass",
-        "aws_key",
-        "cl_token",
-        "user_id",
-        "x",
-        "contraseña",
-        "pa\u017fsword",
-    ]
-    marks = [
-        " = ",
-        ": ",
-        "=",
-        ' = "',
-        "': '",
-        " == ",
-        '("',
-        '",',
-        " ",
-        "\n    ",
-        "\r\n",
-        "%(x)s",
-        "\\x41",
-        "{",
-        "[a]",
-        "`",
-    ]
-    marks += [
-        " # pragma: allowlist secret",
-        "\n# pragma: allowlist nextline secret\n",
-        "!!binary ",
-        ' = get("x")',
-        "\u00a0",
-    ]
-    lines = ["[section]"] * rng.randint(0, 1)
-    for _ in range(rng.randint(1, 8)):
-        pieces = [rng.choice(names), rng.choice(marks)]
-        pieces += [rng.choice([*secrets, *names, *marks]) for _ in range(rng.randint(0, 4))]
-        lines.append("".join(pieces))
-    return "\n".join(lines).encode()
-
-
 def test_findings_are_those_of_detect_secrets(tmp_path: Path) -> None:
     paths = real_files(300)
     kinds = "py yaml ini cfg go js json txt env toml cs cpp lock properties tf".split()  # noqa: SIM905  # shorter
@@ -303,5 +232,52 @@ def test_findings_are_those_of_detect_secrets(tmp_path: Path) -> None:
     assert found > 300
 
 
+def test_a_token_with_its_checksum_is_certain() -> None:
+    digits, number = string.digits + string.ascii_uppercase + string.ascii_lowercase, zlib.crc32(GITHUB[4:34].encode())
+    checksum = "".join(digits[number // 62**power % 62] for power in reversed(range(6)))
+
+    assert [span.score for span in find((GITHUB[:34] + checksum).encode())] == [1.0]
+    assert [span.score for span in find((GITHUB[:34] + checksum[::-1]).encode())] == [0.95]
+
+
+@pytest.mark.slow
+def test_findings_are_those_of_detect_secrets_on_much_text(tmp_path: Path) -> None:
+    plain = ordinary(17)
+    sources = [*plain, *dense(plain[: len(plain) // 5])]
+    counts = [differences(path) for path in write(sources, tmp_path / "much")]
+
+    assert sum(len(source.content) for source in sources) > 20e6
+    assert sum(different for different, _ in counts) == 0
+    assert sum(found for _, found in counts) > 1000
+
+
 def test_a_span_has_the_columns_of_the_table() -> None:
     assert find(b"DB_PASSWORD=s3Cr3t!pAss\n") == [Span(12, 23, "PASSWORD", "assignment", 0.7)]
+
+
+WITHOUT_HYPERSCAN = """
+import sys
+sys.modules["hyperscan"] = None  # as where it is not installed
+from tests.kernels.test_secrets import answers
+print(answers())
+"""
+
+
+def answers() -> str:
+    """Return the findings in a few files as text, in order."""
+    contents = [dense_file(seed) for seed in range(20)] + [path.read_bytes() for path in real_files(5)]
+    found = [
+        (pii.find_spans(content), sorted(detect_secrets_findings("a.yaml", content)), presidio_findings(text))
+        for content in contents
+        for text in [content.decode("utf-8", "replace")]
+    ]
+    return hashlib.sha256(repr(found).encode()).hexdigest() + f" {sum(len(spans) for spans, *_ in found)}"
+
+
+def test_without_hyperscan_the_findings_are_the_same() -> None:
+    command = [sys.executable, "-c", WITHOUT_HYPERSCAN]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    found = answers()
+
+    assert done.stdout.strip() == found
+    assert int(found.split()[1]) > 50
