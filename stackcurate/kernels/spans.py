@@ -1,25 +1,17 @@
-"""Spans of personal data and secrets: merge them, replace them.
+"""Spans of personal data and secrets: merge them, replace them, until nothing is left to find.
 
-A placeholder is chosen by where the span stands, so that a file that parsed still parses: ``<EMAIL>`` inside
-strings and comments of programming languages, words and reserved addresses elsewhere. Every placeholder is on
-the keep lists of the detectors, so that redacting twice is redacting once.
+What a span is replaced by is the subject of `placeholders`. Redacting twice is redacting once.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import ipaddress
-import re
-import unicodedata
-from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import PurePosixPath
 
 from stackcurate.config import setting
 from stackcurate.kernels.byte_patterns import Span, as_utf8
+from stackcurate.kernels.placeholders import edges, is_placeholder, mask, numbering, placeholder
+from stackcurate.kernels.quoting import nowhere, quoting
 
 POLICIES = ("keep", "redact", "sidecar")
 _PLACEHOLDERS = ("typed", "indexed", "words")
@@ -101,14 +93,81 @@ def redact(
     chosen = open_spans(content, spans, config)
     if not chosen:
         return content, 0
-    inside = _quoting(content, path, chosen[-1].end) if config.placeholders != "words" and not encoding else _nowhere
-    index = _indices(content, chosen, encoding, repo_id, key)
+    inside = quoting(content, path, chosen[-1].end) if config.placeholders != "words" and not encoding else nowhere
+    number = numbering(content, chosen, lambda span: _text(content, span, encoding), repo_id, key)
+    indexed = config.placeholders == "indexed"
     pieces, done = [], 0
-    for span in (_trimmed(content, span, encoding) for span in chosen):
-        token = _token(content, span, index(span), encoding, inside, config)
+    for index, span in ((number(span), _fitted(content, span, encoding)) for span in chosen):
+        before, after = content[max(0, span.start - 200) : span.start], content[span.end : span.end + 1]
+        value = _text(content, span, encoding)
+        token = placeholder(span, value, index, before, after, quoted=inside(span), indexed=indexed)
         pieces += [content[done : span.start], token.encode(encoding or "utf-8")]
         done = span.end
     return b"".join([*pieces, content[done:]]), len(chosen)
+
+
+def redact_fully(
+    content: bytes,
+    spans: Iterable[Span],
+    look: Callable[[bytes], Iterable[Span]],
+    *,
+    path: str,
+    repo_id: str,
+    key: bytes,
+    config: RedactionConfig = RedactionConfig(),
+) -> tuple[bytes, int]:
+    """Redact, look again and redact what a replacement brought to light, until nothing is found.
+
+    Where placeholders do not come to rest, what is found is masked with as much around it as it takes: its word,
+    its lines, in the end all of the file. A masked text holds nothing that `open_spans` lets through, so that
+    this ends whatever the detectors say, and never half redacted.
+
+    Args:
+        content: bytes of the source, in any encoding.
+        spans: what `look` found in these bytes.
+        look: finds spans in bytes.
+        path: as for `redact`.
+        repo_id: as for `redact`.
+        key: as for `redact`.
+        config: policies.
+
+    Returns:
+        The bytes, in which `look` finds nothing but placeholders, and how many spans were replaced.
+    """
+    total = 0
+    for attempt in range(_PASSES + len(_REACHES)):
+        left = open_spans(content, spans, config)
+        if not left:
+            break
+        if attempt < _PASSES:
+            content, _ = redact(content, left, path=path, repo_id=repo_id, key=key, config=config)
+        else:
+            content = _masked(content, left, _REACHES[attempt - _PASSES])
+        total += len(left)
+        spans = look(content)
+    return content, total
+
+
+_PASSES, _REACHES = 4, ("span", "line", "line", "file")
+"""Real files come to rest after one or two passes; then ever more is masked."""
+
+
+def _masked(content: bytes, spans: list[Span], reach: str) -> bytes:
+    encoding = as_utf8(content)[1]
+    if encoding or reach == "file":
+        bom = len("\ufeff".encode(encoding)) if encoding else 0
+        text = content[bom:].decode(encoding or "latin-1", "replace")
+        return content[:bom] + mask(text.encode(), escapes=False).decode().encode(encoding or "utf-8")
+    pieces, done = [], 0
+    for span in spans:
+        start, end = span.start, span.end
+        if reach == "line":
+            line_end = content.find(b"\n", end - 1)
+            start, end = content.rfind(b"\n", 0, start) + 1, line_end if line_end >= 0 else len(content)
+        start = max(start, done)
+        pieces += [content[done:start], mask(content[start : max(start, end)])]
+        done = max(start, end)
+    return b"".join([*pieces, content[done:]])
 
 
 def open_spans(content: bytes, spans: Iterable[Span], config: RedactionConfig = RedactionConfig()) -> list[Span]:
@@ -118,7 +177,15 @@ def open_spans(content: bytes, spans: Iterable[Span], config: RedactionConfig = 
     []
     """
     encoding = as_utf8(content)[1]
-    return [span for span in merge(_chosen(spans, config)) if _is_open(content, span, encoding)]
+    chosen = _chosen(spans, config)
+    if encoding:
+        chosen = [_aligned(span, len("a".encode(encoding)), len(content)) for span in chosen]
+    return [span for span in merge(chosen) if _is_open(content, span, encoding)]
+
+
+def _aligned(span: Span, unit: int, size: int) -> Span:
+    """Widen a span to whole units of UTF-16 or UTF-32: secrets are looked for in the bytes, too."""
+    return span._replace(start=span.start - span.start % unit, end=min(size, span.end + -span.end % unit))
 
 
 def _chosen(spans: Iterable[Span], config: RedactionConfig) -> list[Span]:
@@ -140,193 +207,13 @@ def _text(content: bytes, span: Span, encoding: str) -> str:
 def _is_open(content: bytes, span: Span, encoding: str) -> bool:
     """Say whether there is something to replace: no blank, no placeholder of an earlier pass."""
     text = _text(content, span, encoding).strip()
-    return bool(text) and not PLACEHOLDER.fullmatch(text)
+    return bool(text) and not is_placeholder(text)
 
 
-PLACEHOLDER = re.compile(
-    r"<?(?:NAME|EMAIL|KEY|PASSWORD)(?:_\d+)?>?|REDACTED_(?:NAME|KEY|PASSWORD)(?:_\d+)?|user\d+(?:@redacted\.invalid)?"
-    r"|(?:192\.0\.2|198\.51\.100|203\.0\.113)\.\d+|2001:db8::[0-9a-f]+|[X9 ().+/-]+"
-)
-"""What `redact` writes."""
-
-
-def _trimmed(content: bytes, span: Span, encoding: str) -> Span:
-    """Leave blanks at both ends in place: they may be the indentation of a block."""
+def _fitted(content: bytes, span: Span, encoding: str) -> Span:
+    """Leave what is not of the value: blanks and escapes at both ends."""
     unit = len("a".encode(encoding)) if encoding else 1
-    text = _text(content, span, encoding)
-    if not text.strip():
-        return span
-    left, right = len(text) - len(text.lstrip()), len(text) - len(text.rstrip())
-    return span._replace(start=span.start + left * unit, end=span.end - right * unit)
-
-
-def _token(
-    content: bytes, span: Span, index: int, encoding: str, inside: Callable[[Span], bool], config: RedactionConfig
-) -> str:
-    """Return the placeholder of a span."""
-    value = _text(content, span, encoding)
-    if span.entity in _SHAPED:
-        return _SHAPED[span.entity](value, index)
-    address = _in_address(content, span)
-    if not inside(span) or (span.entity == "EMAIL" and address):
-        return _WORDS[span.entity].format(index)
-    numbered = config.placeholders == "indexed" and span.entity in {"NAME", "EMAIL"}
-    name = f"{span.entity}_{index}" if numbered else span.entity
-    bracketed = content[span.start - 1 : span.start] == b"<" and content[span.end : span.end + 1] == b">"
-    return name if bracketed else f"<{name}>"
-
-
-_WORDS = {
-    "NAME": "REDACTED_NAME_{}",
-    "EMAIL": "user{}@redacted.invalid",
-    "KEY": "REDACTED_KEY",
-    "PASSWORD": "REDACTED_PASSWORD",
-}
-
-
-def _in_address(content: bytes, span: Span) -> bool:
-    """Say whether a span is part of a URL, which must stay one."""
-    return re.search(rb"(?:mailto:|://[^\s\"'<>]*)$", content[max(0, span.start - 200) : span.start]) is not None
-
-
-def _documentation_ip(value: str, index: int) -> str:
-    """Return an address reserved for documentation. Source: RFC 5737, RFC 3849."""
-    if ":" in value and ipaddress.ip_address(value.partition("%")[0]).version == 6:
-        return f"2001:db8::{index:x}"
-    network, host = divmod(index % 762, 254)
-    return f"{('192.0.2', '198.51.100', '203.0.113')[network]}.{host + 1}"
-
-
-def _documentation_mac(value: str, index: int) -> str:
-    """Return a MAC address reserved for documentation, written alike. Source: RFC 7042."""
-    digits = iter(f"00005e0053{index % 256:02x}")
-    return "".join(next(digits) if char.isalnum() else char for char in value)
-
-
-def _masked(value: str, _index: int) -> str:
-    """Return a number that nobody has, of the same shape: no issuer, country or code begins with 9 or X."""
-    return "".join("9" if char.isdigit() else "X" if char.isalpha() else char for char in value)
-
-
-def _user(_value: str, index: int) -> str:
-    return f"user{index}"
-
-
-_SHAPED: dict[str, Callable[[str, int], str]] = {
-    "IP_ADDRESS": _documentation_ip,
-    "MAC_ADDRESS": _documentation_mac,
-    "PHONE": _masked,
-    "CREDIT_CARD": _masked,
-    "IBAN": _masked,
-    "USERNAME": _user,
-}
-_PEOPLE = 10_000
-
-
-def _pseudonym(entity: str, value: str, repo_id: str, key: bytes) -> int:
-    """Return a small number for a value, the same throughout a repository."""
-    folded = " ".join(unicodedata.normalize("NFKC", value).casefold().split())
-    message = "\0".join((repo_id, entity, folded)).encode("utf-8", "surrogatepass")
-    digest = hmac.new(key, message, hashlib.sha256).digest()
-    return 1 + int.from_bytes(digest[:8], "big") % _PEOPLE
-
-
-_BESIDE = re.compile(
-    rb"(?:[ \t<(\[,\"'\\:-]|mailto:){0,16}|\\?[\"'>]?(?:</name>)?[\s,]{0,40}(?:\\?[\"'<])?"
-    rb"(?:author_?)?e-?mail\\?[\s\"'=:>]{0,8}",
-    re.IGNORECASE,
-)
-"""Between a name and the address of the same person: brackets, or the next field of a manifest."""
-
-
-def _indices(content: bytes, spans: list[Span], encoding: str, repo_id: str, key: bytes) -> Callable[[Span], int]:
-    """Number the values; an address right behind a name is that person's, wherever it stands in the file."""
-    owner = {
-        _text(content, mail, encoding).casefold(): name
-        for name, mail in pairwise(spans)
-        if (name.entity, mail.entity) == ("NAME", "EMAIL")
-        and _BESIDE.fullmatch(content[name.end : mail.start].replace(b"\0", b""))
-    }
-
-    def index(span: Span) -> int:
-        value = _text(content, span, encoding)
-        who = owner.get(value.casefold()) if span.entity == "EMAIL" else None
-        return _pseudonym((who or span).entity, _text(content, who, encoding) if who else value, repo_id, key)
-
-    return index
-
-
-_LEXERS = {
-    ".c": "c", ".cc": "cpp", ".clj": "clojure", ".coffee": "coffeescript", ".cpp": "cpp", ".cs": "csharp",
-    ".cu": "cuda", ".cxx": "cpp", ".dart": "dart", ".erl": "erlang", ".ex": "elixir", ".exs": "elixir",
-    ".f90": "fortran", ".go": "go", ".groovy": "groovy", ".h": "cpp", ".hh": "cpp", ".hpp": "cpp", ".hs": "haskell",
-    ".java": "java", ".jl": "julia", ".js": "javascript", ".kt": "kotlin", ".lua": "lua", ".m": "objective-c",
-    ".mjs": "javascript", ".ml": "ocaml", ".nim": "nim", ".pas": "delphi", ".pl": "perl", ".pm": "perl",
-    ".proto": "protobuf", ".py": "python", ".pyi": "python", ".pyx": "cython", ".r": "r", ".rb": "ruby",
-    ".rs": "rust", ".scala": "scala", ".sol": "solidity", ".sql": "sql", ".swift": "swift", ".ts": "typescript",
-    ".zig": "zig",
-}  # fmt: skip
-"""Programming languages in whose strings and comments angle brackets mean nothing, by suffix."""
-
-_PROSE = re.compile(
-    r"(?i)(?:authors|changes|changelog|contributors|copying|copyright|credits|history|licen[cs]e|maintainers|news|notice"
-    r"|readme|thanks)[\w.-]*?(?:\.txt|\.rst)?"
-)
-_LONGEST_LEXED = 500_000
-
-
-def _nowhere(_span: Span) -> bool:
-    return False
-
-
-def _everywhere(_span: Span) -> bool:
-    return True
-
-
-def _quoting(content: bytes, path: str, last: int) -> Callable[[Span], bool]:
-    """Return whether a span that ends by `last` stands in a string, a comment or prose."""
-    name = PurePosixPath(path).name
-    if _PROSE.fullmatch(name) and PurePosixPath(name).suffix in {"", ".txt", ".rst"}:
-        return _everywhere
-    alias = _LEXERS.get(PurePosixPath(name).suffix.lower())
-    markup = alias in {"javascript", "typescript"} and (b"</" in content or b"/>" in content)  # JSX
-    if alias is None or markup or len(content) > _LONGEST_LEXED:
-        return _nowhere
-    plain = _COMMENTED[alias in _HASH_COMMENTS]
-    regions: list[tuple[int, int]] = []
-
-    def inside(span: Span) -> bool:
-        line = content.rfind(b"\n", 0, span.start) + 1
-        if plain.fullmatch(content, line, span.start) and b"\n" not in content[span.start : span.end]:
-            return True
-        if not regions:
-            regions.extend([(-1, -1), *_literals(content, alias, last)])
-        start, end = regions[bisect_right(regions, (span.start, len(content))) - 1]
-        return start <= span.start and span.end <= end
-
-    return inside
-
-
-_HASH_COMMENTS = {"python", "cython", "ruby", "perl", "r", "julia", "elixir", "nim", "coffeescript"}
-_ASSIGNED = rb"[ \t]*[\w.]+[ \t]*=[ \t]*\"[^\"'\\\n]*"
-_COMMENTED = {True: re.compile(rb"[ \t]*#[^\n]*|" + _ASSIGNED), False: re.compile(rb"[ \t]*//[^\n]*|" + _ASSIGNED)}
-"""A line that begins like this is in a string or a comment, whatever stands above it: no lexer is needed."""
-
-
-def _literals(content: bytes, alias: str, last: int) -> list[tuple[int, int]]:
-    """Return the byte ranges of strings and comments that begin before `last`; in Latin-1 a byte is a character."""
-    from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
-    from pygments.token import Comment, String  # type: ignore[import-untyped]
-
-    regions: list[tuple[int, int]] = []
-    for start, kind, text in get_lexer_by_name(alias).get_tokens_unprocessed(content.decode("latin-1")):
-        if start > last:
-            break
-        code = kind in String.Interpol or kind in String.Symbol or kind in Comment.Preproc or kind in Comment.Hashbang
-        if code or not (kind in String or kind in Comment):
-            continue
-        if regions and regions[-1][1] == start:
-            regions[-1] = (regions[-1][0], start + len(text))
-        else:
-            regions.append((start, start + len(text)))
-    return regions
+    left, right = edges(
+        _text(content, span, encoding), b"" if encoding else content[max(0, span.start - 16) : span.start]
+    )
+    return span._replace(start=span.start + left * unit, end=max(span.start + left * unit, span.end - right * unit))

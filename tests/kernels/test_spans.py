@@ -4,6 +4,7 @@ import ast
 import json
 import shutil
 import subprocess
+import sys
 import sysconfig
 import tomllib
 from pathlib import Path
@@ -14,6 +15,7 @@ import yaml
 
 from stackcurate.kernels import pii, spans
 from stackcurate.kernels.byte_patterns import Span
+from stackcurate.kernels.placeholders import pseudonym
 from stackcurate.kernels.spans import RedactionConfig, merge, redact
 
 PEOPLE = "Karin Lindqvist <karin.l@firma.se>"
@@ -175,3 +177,24 @@ def test_twice_is_once_on_real_files():
     for path in sources(".py", 25) + sources(".txt", 15) + sources(".md", 15):
         once = run(path.read_bytes(), path.name)[0]
         assert run(once, path.name)[0] == once, path.name
+
+
+def test_pseudonyms_are_the_same_in_another_process():
+    program = (
+        "from stackcurate.kernels.placeholders import pseudonym\n"
+        "print(pseudonym('NAME', 'Karin  LINDQVIST', 'acme/tool', b'key'))"
+    )
+    numbers = {
+        subprocess.run(
+            [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert numbers == {f"{pseudonym('NAME', 'karin lindqvist', 'acme/tool', b'key')}\n".encode()}
+
+
+def test_pseudonyms_of_one_repository_tell_nothing_about_another():
+    people = [f"Karin {letter}. Lindqvist" for letter in "ABCDEFGHIJKLMNOPQRST"]
+    numbers = {repo: [pseudonym("NAME", name, repo, b"key") for name in people] for repo in ("a/x", "a/y", "b/x")}
+    assert len({tuple(sorted(range(20), key=own.__getitem__)) for own in numbers.values()}) == 3
+    assert not set(numbers["a/x"]) & set(numbers["a/y"])
