@@ -6,6 +6,7 @@
     ├── SourceError      an input as a whole cannot be read
     ├── WorkspaceError   a run, a lock or the storage below is in the way
     ├── ReleaseError     a release is incomplete, damaged or does not verify
+    ├── TrainError       a state, a tokeniser or a checkpoint does not fit the run
     └── MissingDependencyError  something that must be installed is missing
 
 A message says what was expected, what was found and what to do. One bad row never raises: it gets a
@@ -55,6 +56,10 @@ class WorkspaceError(StackcurateError):
 
 class ReleaseError(StackcurateError):
     """A release is incomplete, damaged or does not verify."""
+
+
+class TrainError(StackcurateError):
+    """A state, a tokeniser or a checkpoint does not fit the run, or is damaged."""
 
 
 class MissingDependencyError(StackcurateError):

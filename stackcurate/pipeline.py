@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,19 +18,21 @@ from stackcurate import errors, schema
 from stackcurate.config import Config, load, setting
 from stackcurate.errors import SourceError, WorkspaceError
 from stackcurate.facts import Build, Progress, ensure, ensure_clusters, ensure_licenses, silent
+from stackcurate.kernels.attribution import AttributionConfig
 from stackcurate.kernels.license_policy import PolicyConfig
-from stackcurate.kernels.opt_outs import parse
+from stackcurate.kernels.opt_outs import ALL_COPIES, APPLICABLE, parse, requests_digest, settled
 from stackcurate.kernels.quality_policy import QualityPolicy
 from stackcurate.kernels.spans import RedactionConfig
 from stackcurate.release.election import elect_files
 from stackcurate.release.export import export
+from stackcurate.release.ledger import ledger_requests, record_requests
 from stackcurate.release.manifest import Release, find_release
 from stackcurate.release.policy import ReleaseConfig, judge
 from stackcurate.session import SparkConfig
 from stackcurate.sources.directories import SourcesConfig
 from stackcurate.sources.ingest import identify, ingest
 from stackcurate.sources.local import Input, discover
-from stackcurate.sources.metadata import Reason
+from stackcurate.sources.metadata import NO_PLACE
 from stackcurate.stage import Stage
 from stackcurate.stages import (
     PIPELINE,
@@ -42,6 +45,8 @@ from stackcurate.stages import (
     quality,
 )
 from stackcurate.stages.licenses import legal_texts, with_scanned_as
+from stackcurate.stages.opt_outs import over_clusters
+from stackcurate.stages.tables import frame
 from stackcurate.workspace import Workspace, locked, open_workspace, runs
 
 if TYPE_CHECKING:
@@ -63,13 +68,10 @@ SECTIONS: Mapping[str, type] = {
     "quality_policy": QualityPolicy,
     "redaction": RedactionConfig,
     "release": ReleaseConfig,
+    "attribution": AttributionConfig,
     "spark": SparkConfig,
 }
 """The dataclass of each section of a config file."""
-
-
-_NO_PLACE = (Reason.UNSAFE_PATH.value, Reason.PATH_TOO_LONG.value, Reason.DUPLICATE_PATH.value)
-"""Reasons of files whose path is no place in a tree, so that no licence is asked for there."""
 
 
 def load_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Config:
@@ -95,10 +97,11 @@ def build(config: Config, progress: Progress = silent, *, replace: bool = False)
     inputs = discover(config["sources"].inputs)
     workspace = open_workspace(config["workspace"].path)
     digest = build_digest(config, inputs)
-    with _plain_errors(workspace), locked(workspace):
+    with plain_errors(workspace), locked(workspace):
         found = find_release(workspace, config["release"].version, digest, replace=replace)
         if found:
             return found
+        record_requests(workspace, given_requests(config))
         under_way = Build(config, workspace, progress)
         files, repos = take_in(under_way, inputs)
         facts: dict[str, DataFrame] = {}
@@ -108,7 +111,7 @@ def build(config: Config, progress: Progress = silent, *, replace: bool = False)
 
 
 @contextmanager
-def _plain_errors(workspace: Workspace) -> Iterator[None]:
+def plain_errors(workspace: Workspace) -> Iterator[None]:
     """Say in a sentence what a task that failed says in a page of traces."""
     try:
         yield
@@ -134,7 +137,7 @@ def build_digest(config: Config, inputs: list[Input]) -> str:
     parts = {
         "config": config.digest(*sections),
         "inputs": sorted(identify(inputs, config["sources"])),
-        "requests": [hashlib.sha256(text.encode()).hexdigest() for _, text in _request_files(config)],
+        "requests": requests_digest(requests_of(config)),
         "stages": {stage.name: stage.digest(config.sections) for stage in PIPELINE},
         "code": code.hexdigest(),
     }
@@ -150,7 +153,7 @@ def run_until(config: Config, stage: Stage, progress: Progress = silent) -> dict
     """
     inputs = discover(config["sources"].inputs)
     workspace = open_workspace(config["workspace"].path)
-    with _plain_errors(workspace), locked(workspace):
+    with plain_errors(workspace), locked(workspace):
         under_way = Build(config, workspace, progress)
         files, repos = take_in(under_way, inputs)
         facts: dict[str, DataFrame] = {}
@@ -168,28 +171,31 @@ def steps(
 ) -> Iterator[DataFrame | None]:
     """Run the stages one by one, cheap ones first, and add their facts to `facts`; the last step gives the files.
 
+    Facts do not depend on who opted out, so that a request or its withdrawal needs no new ones.
     Malware and pii look only at what an election would keep, until the election stands.
     """
     config = under_way.config.sections
-    requests = under_way.spark.createDataFrame(requests_of(under_way.config))
-    facts["opt_outs"] = opt_outs(files, config["opt_outs"], repos=repos, requests=requests)
+    requests = frame(under_way.spark, requests_of(under_way.config))
+    out = facts["opt_outs"] = opt_outs(files, config["opt_outs"], repos=repos, requests=requests)
     yield None
     readable = files.where("blob_id is not null").persist()
     scanned = with_scanned_as(readable.select("path", "blob_id", "size")).dropDuplicates(["blob_id", "scanned_as"])
     facts["license_scan"] = ensure(under_way, license_scan, scanned)
     yield None
     evidence = {"license_detections": facts["license_scan"], "legal_texts": legal_texts(readable, under_way.blobs)}
-    placed = files.where(f"error is null or error not in ({', '.join(map(repr, _NO_PLACE))})")
+    placed = files.where(f"error is null or error not in ({', '.join(map(repr, NO_PLACE))})")
     facts["licenses"] = ensure_licenses(under_way, placed, repos=repos, **evidence)
     yield None
     candidates = _admissible(readable, facts, config)
     facts["language"] = ensure(under_way, language, candidates)
     facts["quality"] = ensure(under_way, quality, _blobs(candidates))
     yield None
-    blobs = _blobs(_admissible(readable, facts, config))
-    facts["near_dups"], edges = ensure_clusters(under_way, blobs)
+    candidates = _admissible(readable, facts, config)
+    facts["near_dups"], edges = ensure_clusters(under_way, candidates, facts["language"])
     facts["near_dup_bands"] = under_way.read(near_dup_bands.table, under_way.stored(near_dup_bands))
     yield None
+    if config["opt_outs"].copies == ALL_COPIES:
+        facts["opt_outs"] = over_clusters(out, files, facts["near_dups"]).persist()
     yield settle(under_way, files, repos, facts, edges)
 
 
@@ -217,19 +223,37 @@ def _first_of_each(rows: DataFrame, table: schema.Table) -> DataFrame:
 
 
 def requests_of(config: Config) -> pa.Table:
-    """Return the opt-out requests of the files that a config names, as `opt_outs`.
+    """Return the opt-out requests of the ledger and of the files that a config names, as `opt_outs`.
+
+    Whoever asked once stays out, whether or not a later config names the file; what was withdrawn since is so marked.
 
     Raises:
         SourceError: a file cannot be read.
     """
-    parsed = [parse(text, Path(name).name) for name, text in _request_files(config)]
+    known = ledger_requests(Workspace(str(config["workspace"].path)))
+    return settled(pa.concat_tables([known, given_requests(config)]))
+
+
+def given_requests(config: Config) -> pa.Table:
+    """Return the opt-out requests of the files that a config names, as they stand there.
+
+    Raises:
+        SourceError: a file cannot be read.
+    """
+    parsed = [parse(text, name) for name, text in _request_files(config)]
     return pa.Table.from_batches(parsed, schema=schema.OPT_OUTS.columns)
 
 
 def active_requests(config: Config) -> list[tuple[str, str]]:
-    """Return kind and value of each request that is in force."""
+    """Return kind and value of each request in force that bars whatever bears the name: none for `now` alone."""
+    rows = [row for row in requests_of(config).to_pylist() if row["state"] == "active"]
+    return [(row["kind"], row["value"]) for row in rows if (row["kind"], row["scope"]) != ("owner", "now")]
+
+
+def not_held(config: Config) -> dict[str, int]:
+    """Return the number of active requests by kind, of those that name something which no release holds yet."""
     rows = requests_of(config).to_pylist()
-    return [(row["kind"], row["value"]) for row in rows if row["state"] == "active"]
+    return Counter(row["kind"] for row in rows if row["state"] == "active" and row["kind"] not in APPLICABLE)
 
 
 def unreadable_requests(config: Config) -> list[str]:
@@ -239,16 +263,19 @@ def unreadable_requests(config: Config) -> list[str]:
 
 def _request_files(config: Config) -> list[tuple[str, str]]:
     found = []
-    for name in config["opt_outs"].requests:
+    for given in config["opt_outs"].requests:
+        path = Path(given)
+        names = sorted(p for p in path.iterdir() if p.is_file() and p.name[0] != ".") if path.is_dir() else [path]
         try:
-            found.append((name, Path(name).read_text(encoding="utf-8", errors="replace")))
+            found += [(p.name, p.read_text(encoding="utf-8", errors="replace")) for p in names]
         except OSError as error:
-            raise SourceError(f"opt-out requests {name}: {error.strerror}; fix [opt_outs] requests") from error
+            raise SourceError(f"opt-out requests {given}: {error.strerror}; fix [opt_outs] requests") from error
     return found
 
 
 def _admissible(files: DataFrame, facts: Mapping[str, DataFrame], config: Mapping[str, Any]) -> DataFrame:
-    return judge(files, facts, config).where("reason is null").select(*schema.FILES.columns.names)
+    known = {name: rows for name, rows in facts.items() if name != opt_outs.name}
+    return judge(files, known, config).where("reason is null").select(*schema.FILES.columns.names)
 
 
 def _blobs(files: DataFrame) -> DataFrame:
@@ -256,7 +283,7 @@ def _blobs(files: DataFrame) -> DataFrame:
 
 
 def settle(
-    under_way: Build, files: DataFrame, repos: DataFrame, facts: dict[str, DataFrame], edges: pa.Table
+    under_way: Build, files: DataFrame, repos: DataFrame, facts: dict[str, DataFrame], edges: DataFrame
 ) -> DataFrame:
     """Elect, scan what was elected, and elect again where a scan took out an elected file.
 
@@ -269,12 +296,13 @@ def settle(
     """
     config = under_way.config.sections
     while True:
-        elected = elect_files(judge(files, facts, config), repos, edges, config["near_dups"].threshold).persist()
+        judged, threshold = judge(files, facts, config), config["near_dups"].threshold
+        elected = elect_files(judged, repos, facts["near_dups"], edges, threshold).persist()
         kept = elected.where("reason is null").select(*schema.FILES.columns.names)
         for stage in (malware, pii):
             facts[stage.name] = ensure(under_way, stage, _blobs(kept))
             _check_complete(stage, _blobs(kept), facts[stage.name])
-        if _admissible(kept, facts, config).count() == kept.count():
+        if not judge(kept, facts, config).where("reason is not null").count():
             return elected
         elected.unpersist()
 

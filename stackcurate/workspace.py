@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
@@ -167,6 +168,22 @@ def write_bytes(workspace: Workspace, content: bytes, *names: str) -> None:
         stream.write(content)
 
 
+def carry(workspace: Workspace, source: tuple[str, ...], target: tuple[str, ...]) -> None:
+    """Give a finished file a second place without writing it again: a hard link, or a copy where there are none.
+
+    On an object store the copy is made there; no byte passes through this machine.
+    """
+    filesystem, path = workspace.locate(*source)
+    fresh = workspace.path(*target)
+    filesystem.create_dir(fresh.rpartition("/")[0], recursive=True)
+    if isinstance(filesystem, pafs.LocalFileSystem):
+        Path(fresh).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another disk, or a file system without links
+            os.link(path, fresh)
+            return
+    filesystem.copy_file(path, fresh)
+
+
 def write_json(workspace: Workspace, value: Any, *names: str) -> None:
     """Write a value as JSON, keys sorted."""
     write_bytes(workspace, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode(), *names)
@@ -211,13 +228,25 @@ def part_paths(workspace: Workspace, found: list[Run]) -> list[str]:
 
 
 def read_table(
-    workspace: Workspace, table: schema.Table, found: list[Run], columns: list[str] | None = None
+    workspace: Workspace,
+    table: schema.Table,
+    found: list[Run],
+    columns: list[str] | None = None,
+    where: pc.Expression | None = None,
 ) -> pa.Table:
-    """Read runs into memory without Spark, rows in no particular order; for small tables and lookups."""
+    """Read runs into memory without Spark, rows in no particular order; for small tables and lookups.
+
+    Args:
+        workspace: where the runs are.
+        table: what they are runs of.
+        found: the runs.
+        columns: columns that are read; None means all.
+        where: condition on the rows; row groups whose statistics exclude it are not read.
+    """
     filesystem, _ = workspace.locate()
     kept = table.columns if columns is None else pa.schema([table.columns.field(name) for name in columns])
     tables = [
-        pq.read_table(path, filesystem=filesystem, columns=kept.names).cast(kept)
+        pq.read_table(path, filesystem=filesystem, columns=kept.names, filters=where).cast(kept)
         for path in part_paths(workspace, found)
     ]
     return pa.concat_tables(tables) if tables else kept.empty_table()

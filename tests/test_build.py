@@ -20,6 +20,8 @@ import pytest
 from stackcurate import pipeline, schema
 from stackcurate.config import Config
 from stackcurate.errors import ReleaseError, SourceError, WorkspaceError
+from stackcurate.release.attribution import Attribution
+from stackcurate.release.credits import credits_path
 from stackcurate.release.lookup import lookup
 from stackcurate.release.manifest import Release
 from stackcurate.release.verify import verify
@@ -130,6 +132,32 @@ def test_no_secret_or_name_of_the_corpus_is_released(built: Built) -> None:
 
     assert fakes
     assert [index for index, value in enumerate(fakes) if value in text] == []
+
+
+def test_each_file_has_its_licence_texts_and_holders(built: Built) -> None:
+    folder = Path(built.release.path)
+    parts = [pq.read_table(path).to_pylist() for path in folder.glob("attribution/texts/*")]
+    texts = {row["blob_id"]: row for part in parts for row in part}
+    named: dict[str, set[str]] = {}
+    for shard in built.release.manifest["shards"]:
+        rows = pq.read_table(folder / credits_path(shard["path"])).to_pylist()
+        keys = pq.read_table(folder / shard["path"], columns=["repo", "revision", "path"]).to_pylist()
+        assert [[row[name] for name in keys[0]] for row in rows] == [list(key.values()) for key in keys]
+        for row in rows:
+            ids = [*row["license_blob_ids"], *row["notice_blob_ids"]]
+            named.setdefault(row["repo"], set()).update(name for i in ids for name in texts[i]["holders"] or ())
+
+    assert all(row["text"] for row in texts.values())
+    assert any("Atlas Contributors" in holders for holders in named.values())
+
+
+def test_index_attributes_the_release_to_itself(built: Built) -> None:
+    attribution = Attribution(built.release.path)
+    for shard in built.release.manifest["shards"]:
+        for row in pq.read_table(f"{built.release.path}/{shard['path']}").to_pylist():
+            if len("".join(row["content"].split()).encode()) >= attribution.guaranteed:
+                matches = attribution.check(row["content"]).matches
+                assert matches[0].start == 0 or row["content"][: matches[0].start].isspace()
 
 
 def test_readers_agree_with_the_manifest(built: Built, spark: SparkSession, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Opt-out requests: CSV and JSON lines to rows; what cannot be understood is kept for a person to read."""
+"""Opt-out requests: files of all kinds to rows; what cannot be understood is kept for a person to read."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
 
 from stackcurate import schema
 from stackcurate.config import setting
+from stackcurate.kernels.opt_out_forms import form_records
+from stackcurate.kernels.opt_out_targets import KINDS, target
 
-_URL = re.compile(r"^(?:https?://)?(?:www\.)?(?:github\.com|gitlab\.com|codeberg\.org|bitbucket\.org)/", re.IGNORECASE)
-_FILE_URL = re.compile(r"://[^/]+/[^/]+/[^/]+/(?:blob|raw)/[^/]+/.")
-_OWNER = re.compile(r"^[a-z0-9](?:[a-z0-9._-]{0,99})$")
-_REPOSITORY = re.compile(r"^[a-z0-9@][\w.@-]{0,99}(?:/[\w.@-]{1,100}){1,3}$")
-"""`owner/name`, or a repo_id with its host in front."""
-_BLOB = re.compile(r"^[0-9a-f]{40}$")
-_KINDS = {"owner": "owner", "user": "owner", "organization": "owner", "organisation": "owner", "account": "owner",
-          "repository": "repository", "repo": "repository", "file": "file", "path": "file", "blob": "blob"}  # fmt: skip
+_DAY = re.compile(r"^\d{4}-\d\d-\d\d$")
+_SPACE = re.compile(r"\s*")
 _LONGEST = 10_000
 """Characters of a line that are read; no request is longer."""
+OWNER_ONLY, FORKS, ALL_COPIES = COPIES = ("owner-only", "forks", "all-copies")
+"""How far a request goes."""
+APPLICABLE = ("owner", "repository", "file", "blob")
+"""Kinds of requests that name something a release of files holds."""
 _DATES = ("requested_at", "date", "created_at", "timestamp")
 
 
@@ -34,8 +35,17 @@ class OptOutConfig:
     """Which requests a release honours."""
 
     requests: tuple[str, ...] = setting(
-        (), "files of requests: .csv, .jsonl, or .txt with one owner or repository per line"
-    )
+        (), "files or folders of requests: .csv, .jsonl, .txt with one owner or repository per line, or issues as "
+        "GitHub's API gives them (.json) or as their authors wrote them (.md)"
+    )  # fmt: skip
+    copies: str = setting(
+        FORKS, "what goes with a request: `owner-only`, `forks` of the repositories as well, or `all-copies`: also "
+        "the same files of others and the members of their near-duplicate clusters"
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        if self.copies not in COPIES:
+            raise ValueError(f"copies must be one of {', '.join(COPIES)}, found {self.copies!r}")
 
 
 def parse(text: str, name: str) -> pa.RecordBatch:
@@ -52,20 +62,30 @@ def parse(text: str, name: str) -> pa.RecordBatch:
     'octocat'
     """
     rows = [_request(record, f"{name}:{line}") for line, record in _records(text, name)]
-    distinct = {(row["request_id"], row["kind"], row["value"]): row for row in rows}  # one ticket may name several
+    names = ("request_id", "kind", "value", "requested_at", "state")  # one ticket may name several
+    distinct = {tuple(row[name] for name in names): row for row in rows}
     return pa.RecordBatch.from_pylist(list(distinct.values()), schema=schema.OPT_OUTS.columns)
 
 
 def _records(text: str, name: str) -> Iterator[tuple[int, Mapping[str, Any] | None]]:
     """Yield line number and fields of each record; None for a line that is no record."""
+    if name.endswith(".md"):
+        yield from enumerate(form_records({"body": text, "number": name.removesuffix(".md")}), 1)
+        return
+    if name.endswith(".json") and (issues := _issues(text)) is not None:
+        yield from ((number, record) for number, issue in issues for record in form_records(issue))
+        return
     if name.endswith((".jsonl", ".ndjson", ".json")):
         for number, line in enumerate(text.splitlines(), 1):
             if line.strip():
-                yield number, _json_record(line)
+                record = _json_record(line)
+                yield from (
+                    (number, one) for one in (form_records(record) if record and _is_issue(record) else [record])
+                )
         return
     filled = (line[:_LONGEST] for line in text.lstrip("\ufeff").splitlines() if line.strip())
     lines = [line for line in filled if not line.lstrip().startswith("#")]
-    known = {*_KINDS, *_DATES, "value", "name", "kind", "type", "id", "request_id", "scope", "state"}
+    known = {*KINDS, *_DATES, "value", "name", "kind", "type", "id", "request_id", "scope", "state"}
     header = [cell.strip().lower() for cell in next(csv.reader(lines[:1]), [])]
     if name.endswith(".txt") or not known & set(header):
         yield from ((number, {"name": line}) for number, line in enumerate(lines, 1))
@@ -73,6 +93,26 @@ def _records(text: str, name: str) -> Iterator[tuple[int, Mapping[str, Any] | No
     reader = csv.DictReader(io.StringIO("\n".join(lines)), fieldnames=header, strict=False)
     next(reader)
     yield from ((reader.line_num, {key: value for key, value in row.items() if key}) for row in reader)
+
+
+def _issues(text: str) -> list[tuple[int, Mapping[str, Any]]] | None:
+    """Return the issues of an answer of GitHub's API: an issue, lists of them, or a search; None for others."""
+    decoder, found, at = json.JSONDecoder(), list[Any](), len(text) - len(text.lstrip())
+    while at < len(text):
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            return None
+        items = value.get("items", [value]) if isinstance(value, dict) else value
+        found += items if isinstance(items, list) else [items]
+        at += len(_SPACE.match(text, at)[0])  # type: ignore[index]  # it matches anywhere
+    if not found or not all(_is_issue(one) for one in found):
+        return None
+    return [(number, issue) for number, issue in enumerate(found, 1) if "pull_request" not in issue]
+
+
+def _is_issue(record: Any) -> bool:
+    return isinstance(record, dict) and "body" in record and ("user" in record or "title" in record)
 
 
 def _json_record(line: str) -> Mapping[str, Any] | None:
@@ -87,7 +127,7 @@ def _json_record(line: str) -> Mapping[str, Any] | None:
 
 def _request(record: Mapping[str, Any] | None, source: str) -> dict[str, Any]:
     fields = {key: str(value).strip() for key, value in (record or {}).items() if value not in (None, "")}
-    kind, value = _target(fields)
+    kind, value = target(fields)
     state = "withdrawn" if fields.get("state", "").lower() == "withdrawn" else "active"
     given = fields.get("request_id") or fields.get("id")
     seed = f"{kind}\0{value}" if kind else source
@@ -102,46 +142,76 @@ def _request(record: Mapping[str, Any] | None, source: str) -> dict[str, Any]:
     }
 
 
-def _target(fields: Mapping[str, str]) -> tuple[str, str] | tuple[None, None]:
-    """Return kind and normalised value of what a record asks to take out."""
-    kind = _KINDS.get((fields.get("kind") or fields.get("type") or "").lower())
-    value = fields.get("value") or fields.get("name")
-    if value is None:
-        narrow = next((key for key in ("blob", "file", "path", "repository", "repo") if key in fields), None)
-        key = narrow or next((key for key in _KINDS if key in fields), None)
-        if key is None:
-            return None, None
-        kind, value = _KINDS[key], fields[key]
-        if kind == "repository" and "/" not in normalise(value) and "owner" in fields:
-            value = f"{fields['owner']}/{value}"
-    if _FILE_URL.search(value):
-        kind = "file"
-    value = normalise(value)
-    kind = kind or ("blob" if _BLOB.match(value) else "repository" if "/" in value else "owner")
-    shape = {"owner": _OWNER, "repository": _REPOSITORY, "blob": _BLOB}.get(kind)
-    if shape is not None and not shape.match(value):
-        return None, None
-    return kind, value
+def settled(requests: pa.Table) -> pa.Table:
+    """Mark as withdrawn what a later row withdraws, and drop rows that say the same twice.
 
+    Later is what has the later date, or where dates do not tell, what stands further down. A withdrawal that bears
+    the id of a request cancels that one, another all requests for the same target.
 
-def normalise(value: str) -> str:
-    """Return an owner or repository in lower case, without URL, `@`, `.git` and slashes around it.
-
-    >>> normalise(" https://github.com/Octocat/Hello-World.git ")
-    'octocat/hello-world'
+    Args:
+        requests: as `opt_outs`, in the order in which they came.
     """
-    given = value.strip().strip("<>\"'`")
-    bare = _URL.sub("", given).strip("/ ")
-    if bare != given.strip("/ "):
-        bare = _named_by_url(bare.partition("?")[0].partition("#")[0].split("/"))
-    bare = bare.removesuffix(".git")
-    return (bare.removeprefix("@") if "/" not in bare else bare).lower()
+    names = ("request_id", "kind", "value", "requested_at", "state")
+    distinct: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in requests.to_pylist():
+        distinct.setdefault(tuple(row[name] for name in names), row)
+    rows = list(distinct.values())
+    targets: dict[tuple[str, str], list[int]] = {}
+    for index, row in enumerate(rows):
+        targets.setdefault((row["kind"], row["value"]), []).append(index)
+    for (kind, _), members in targets.items():
+        withdrawn = [index for index in members if rows[index]["state"] == "withdrawn"]
+        active = [index for index in members if rows[index]["state"] == "active"]
+        if kind is None or not withdrawn:
+            continue
+        ids = {rows[index]["request_id"] for index in active}
+        for index in active:
+            others = ids - {rows[index]["request_id"]}
+            by = (w for w in withdrawn if rows[w]["request_id"] not in others)
+            if any(_later(rows[w], w, rows[index], index) for w in by):
+                rows[index] = rows[index] | {"state": "withdrawn"}
+    return pa.Table.from_pylist(rows, schema=schema.OPT_OUTS.columns)
 
 
-def _named_by_url(parts: list[str]) -> str:
-    """Return what the path of a forge's page is about: an account, a repository or a file in it."""
-    if parts[0].lower() in ("orgs", "users"):
-        return parts[1] if len(parts) > 1 else ""
-    if len(parts) > 4 and parts[2] in ("blob", "raw"):
-        return "/".join(parts[:2] + parts[4:])
-    return "/".join(parts[:2])
+def _later(one: Mapping[str, Any], at: int, other: Mapping[str, Any], before: int) -> bool:
+    days = day(one["requested_at"]), day(other["requested_at"])
+    return days[0] > days[1] if days[0] and days[1] and days[0] != days[1] else at > before
+
+
+def day(requested_at: str | None) -> str | None:
+    """Return the day of a request as YYYY-MM-DD, None where its date is none.
+
+    >>> day("2024-05-01T10:00:00Z"), day("last spring")
+    ('2024-05-01', None)
+    """
+    given = (requested_at or "")[:10]
+    try:
+        return date.fromisoformat(given).isoformat() if _DAY.match(given) else None
+    except ValueError:
+        return None
+
+
+def contradictions(requests: pa.Table) -> list[str]:
+    """Return a sentence for each target that is asked out and in again without dates that tell which came last.
+
+    Args:
+        requests: as `opt_outs`, before `settled`.
+    """
+    seen: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {}
+    for row in requests.to_pylist():
+        if row["kind"] is not None:
+            seen.setdefault((row["kind"], row["value"]), {})[row["state"]] = (day(row["requested_at"]), row["source"])
+    return [
+        f"{kind} {value}: asked out in {states['active'][1]}, withdrawn in {states['withdrawn'][1]}, and no dates tell "
+        "which came last"
+        for (kind, value), states in seen.items()
+        if len(states) > 1
+        and (None in (states["active"][0], states["withdrawn"][0]) or states["active"][0] == states["withdrawn"][0])
+    ]
+
+
+def requests_digest(requests: pa.Table) -> str:
+    """Return a digest of the requests in force, whatever their order and the files that they stand in."""
+    rows = {(r["request_id"], r["kind"], r["value"], r["scope"], day(r["requested_at"]) or "")
+            for r in requests.to_pylist() if r["state"] == "active"}  # fmt: skip
+    return hashlib.sha256(json.dumps(sorted(rows)).encode()).hexdigest()

@@ -10,11 +10,17 @@ import pyarrow.fs as pafs
 from stackcurate import schema
 from stackcurate.errors import ReleaseError
 from stackcurate.facts import Build
+from stackcurate.release.attribution_index import build_index
 from stackcurate.release.card import write_card
+from stackcurate.release.credits import write_credits
 from stackcurate.release.funnel import make_funnel
+from stackcurate.release.ledger import publish_ledger
 from stackcurate.release.manifest import FUNNEL, MANIFEST, Release, load_release, make_manifest
 from stackcurate.release.report import write_report
-from stackcurate.release.shards import ShardWriter, assign, write_shards
+from stackcurate.release.sbom import holdings, repositories, write_sbom
+from stackcurate.release.shards import ShardWriter, assign, shard_counts, write_shards
+from stackcurate.release.summary import write_summary
+from stackcurate.release.terms import write_terms
 from stackcurate.stages.tables import write
 from stackcurate.workspace import Run, Workspace, write_json
 
@@ -40,27 +46,53 @@ def export(build: Build, decided: DataFrame, repos: DataFrame, facts: Mapping[st
     config = build.config["release"]
     claims = repos.select("repo_id", "revision", *_FROM_REPOS)
     kept = decided.where("reason is null").join(claims, ["repo_id", "revision"], "left")
-    assigned = assign(kept, config.shard_bytes).persist()
+    assigned = assign(kept, config.shard_bytes, settled_counts(build.workspace, config.shards_of)).persist()
     total = assigned.count()
     decisions = _decisions(decided, assigned).persist()
     funnel = make_funnel(decisions, decided, repos)
     if not total:
         raise ReleaseError(_nothing_left(funnel))
-    _clear(build.workspace, config.version)
+    clear(build.workspace, config.version)
     rows = _rows(assigned, facts)
     with build.progress("release", total):
         writer = ShardWriter(build.workspace, build.blobs, config, build.config["redaction"], build.config["pii"])
         shards = write_shards(rows, writer, build.tasks)
-    run = Run(table=schema.DECISIONS.name, run_id=config.version, digest=digest, inputs=digest)
+    if build.config["attribution"].index:
+        build_index(build.spark, build.workspace, config.version, shards, build.config["attribution"], build.tasks)
+    used = {"runs": build.used}
+    run = Run(table=schema.DECISIONS.name, run_id=config.version, digest=digest, inputs=digest, metrics=used)
     write(decisions, build.workspace, schema.DECISIONS, run)
-    manifest = make_manifest(digest, build.config.to_dict(), shards, funnel)
-    write_json(build.workspace, funnel, "releases", config.version, FUNNEL)
-    write_card(build.workspace, manifest, funnel)
-    write_report(build.workspace, manifest, funnel)
-    write_json(build.workspace, manifest, "releases", config.version, MANIFEST)
-    release = load_release(build.workspace, config.version)
+    credited = write_credits(build, assigned, facts)
+    return publish(build.workspace, make_manifest(digest, build.config.to_dict(), shards, funnel, credited), funnel)
+
+
+def publish(workspace: Workspace, manifest: Mapping[str, Any], funnel: Mapping[str, Any]) -> Release:
+    """Write the documents of a release whose shards are there; with the manifest, the last, it is complete."""
+    write_json(workspace, funnel, "releases", manifest["version"], FUNNEL)
+    held = holdings(workspace, manifest)
+    repos = repositories(held)
+    write_card(workspace, manifest, funnel, held)
+    write_terms(workspace, manifest)
+    write_sbom(workspace, manifest, repos)
+    write_summary(workspace, manifest, funnel, repos)
+    write_report(workspace, manifest, funnel)
+    publish_ledger(workspace, manifest["version"])
+    write_json(workspace, manifest, "releases", manifest["version"], MANIFEST)
+    release = load_release(workspace, manifest["version"])
     assert release is not None, "the manifest was just written"
     return release
+
+
+def settled_counts(workspace: Workspace, version: str) -> dict[str, int]:
+    """Return the number of shards per language of a release; nothing where no release is named.
+
+    Raises:
+        ReleaseError: there is no such release.
+    """
+    release = load_release(workspace, version) if version else None
+    if version and release is None:
+        raise ReleaseError(f"[release] shards_of: no complete release {version!r} in {workspace.root}")
+    return shard_counts(release.manifest["shards"]) if release else {}
 
 
 def _rows(assigned: DataFrame, facts: Mapping[str, DataFrame]) -> DataFrame:
@@ -83,7 +115,7 @@ def _decisions(decided: DataFrame, assigned: DataFrame) -> DataFrame:
     )
 
 
-def _clear(workspace: Workspace, version: str) -> None:
+def clear(workspace: Workspace, version: str) -> None:
     """Remove what a build that died left of this version, or a release to be replaced: its manifest first."""
     filesystem, folder = workspace.locate("releases", version)
     if filesystem.get_file_info(f"{folder}/{MANIFEST}").type == pafs.FileType.File:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from stackcurate import schema
 from stackcurate.errors import ReleaseError
-from stackcurate.kernels.opt_outs import normalise
+from stackcurate.kernels.opt_out_targets import normalise
 from stackcurate.workspace import Workspace, read_table, runs
 
 _BLOB = re.compile(r"^[0-9a-f]{40}$")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as distribution_version
+from types import MappingProxyType
 from typing import Any
 
 from stackcurate import schema
 from stackcurate.errors import ReleaseError
+from stackcurate.release.merkle import merkle_root
 from stackcurate.workspace import Workspace, read_json
 
 MANIFEST = "manifest.json"
@@ -73,9 +75,21 @@ def find_release(workspace: Workspace, version: str, digest: str, *, replace: bo
 
 
 def make_manifest(
-    digest: str, config: Mapping[str, Any], shards: list[dict[str, Any]], funnel: Mapping[str, Any]
+    digest: str,
+    config: Mapping[str, Any],
+    shards: list[dict[str, Any]],
+    funnel: Mapping[str, Any],
+    credited: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Return the manifest of a release; it holds no times and no paths of the machine that made it."""
+    """Return the manifest of a release; it holds no times and no paths of the machine that made it.
+
+    Args:
+        digest: what the release is made from.
+        config: all sections.
+        shards: entries of the shards.
+        funnel: of the release.
+        credited: paths and SHA-256 of licence texts, notices and holders.
+    """
     languages: dict[str, dict[str, int]] = {}
     for shard in shards:
         entry = languages.setdefault(shard["language"], {"shards": 0, "rows": 0, "bytes": 0, "content_bytes": 0})
@@ -87,7 +101,7 @@ def make_manifest(
         "digest": digest,
         "version": config["release"]["version"],
         "title": config["release"]["title"],
-        "config": {name: _public(values) for name, values in config.items() if name not in _PRIVATE_SECTIONS},
+        "config": public_config(config),
         "software": {name: found for name in RECORDED if (found := _version(name))},
         "stackcurate": _version("stackcurate"),
         "rows": sum(shard["rows"] for shard in shards),
@@ -95,12 +109,19 @@ def make_manifest(
         "redactions": sum(shard["redactions"] for shard in shards),
         "files_read": funnel["files"],
         "languages": dict(sorted(languages.items())),
+        "merkle_root": merkle_root(shards),
+        "credits": dict(sorted(credited.items())),
         "shards": shards,
     }
 
 
-def _public(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name not in _PRIVATE_VALUES}
+def public_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a config that a manifest tells: no keys, and no paths of the machine that made it."""
+    return {
+        section: {name: value for name, value in values.items() if name not in _PRIVATE_VALUES}
+        for section, values in config.items()
+        if section not in _PRIVATE_SECTIONS
+    }
 
 
 def _version(name: str) -> str | None:

@@ -26,6 +26,10 @@ ORDER = ("files", "opt_outs", "licenses", "quality", "language", "malware", "nea
 """Stages in the order in which they take files out."""
 
 
+TERMS = ("none", "attribution", "responsible-use")
+"""Use terms to choose from; the texts are in `stackcurate/data/terms`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReleaseConfig:
     """What is published, and in which shape."""
@@ -40,14 +44,23 @@ class ReleaseConfig:
         ("drop", "quarantine", "incomplete"), "malware verdicts that take a file out"
     )
     shard_bytes: int = setting(256 << 20, "source bytes per shard, roughly; never splits an owner")
+    shards_of: str = setting(
+        "", "release whose number of shards per language is kept, so that its rows stay in the shards they are in"
+    )
     row_group_bytes: int = setting(6 << 20, "bytes of text per row group")
     redaction_key: str = setting("", "key of the pseudonyms; the same key gives the same ones")
+    terms: str = setting("none", "use terms that go with the release: `none`, `attribution` or `responsible-use`")
+    gated: bool = setting(False, "the card asks who wants access to agree to the terms")
 
     def __post_init__(self) -> None:
         if not self.version or "/" in self.version or self.version.startswith("."):
             raise ValueError(f"version must be a plain name, found {self.version!r}")
         if self.shard_bytes <= 0 or self.row_group_bytes <= 0:
             raise ValueError("shard_bytes and row_group_bytes must be positive")
+        if self.terms not in TERMS:
+            raise ValueError(f"terms must be one of {', '.join(TERMS)}, not {self.terms!r}")
+        if self.gated and self.terms == "none":
+            raise ValueError("gated access needs terms to agree to: set terms as well")
 
 
 def judge(files: DataFrame, facts: Mapping[str, DataFrame], config: Mapping[str, Any]) -> DataFrame:

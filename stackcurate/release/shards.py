@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import xxhash
 
 from stackcurate import schema
 from stackcurate.blobs import BlobReader
@@ -19,7 +21,7 @@ from stackcurate.errors import ReleaseError
 from stackcurate.kernels.byte_patterns import Span
 from stackcurate.kernels.content import blob_id, decode
 from stackcurate.kernels.pii import PiiConfig, find_spans
-from stackcurate.kernels.spans import RedactionConfig, redact
+from stackcurate.kernels.spans import RedactionConfig, redact_fully
 from stackcurate.release.policy import ReleaseConfig
 from stackcurate.stage import Batches, spark_schema
 from stackcurate.workspace import Workspace, write_bytes
@@ -34,7 +36,8 @@ SHARD = pa.schema([
 """What is known of a shard once it is written; a row of the manifest."""
 
 BLOOM_COLUMNS = ("repo", "content_id")
-MOST_PASSES = 10
+_SPARK_SEED = 42
+"""Seed of Spark's xxhash64. Source: org.apache.spark.sql.catalyst.expressions.XxHash64."""
 PAGE_BYTES = 256 << 10
 """Bytes of a data page: small enough that a lookup reads little."""
 
@@ -60,17 +63,37 @@ def directory(language: str) -> str:
     return re.sub(r"[^\w.+-]+", "-", spelled).strip("-")
 
 
-def assign(kept: DataFrame, shard_bytes: int) -> DataFrame:
+def shard_counts(shards: list[dict[str, Any]]) -> dict[str, int]:
+    """Return the number of shards of each language, as the names in a manifest tell."""
+    return {shard["language"]: int(shard["path"].rpartition("-of-")[2].removesuffix(".parquet")) for shard in shards}
+
+
+def shard_of(language: str, owner: str, shards: int) -> str:
+    """Return the path of the shard that holds an owner's files, as `assign` does.
+
+    Args:
+        language: Linguist's name.
+        owner: the owner; the repo_id where none is known.
+        shards: number of shards of the language.
+    """
+    hashed = xxhash.xxh64_intdigest(owner.lower().encode(), seed=_SPARK_SEED)
+    number = (hashed - (1 << 64) if hashed >> 63 else hashed) % shards  # Spark takes the hash for a signed number
+    return f"data/{directory(language)}/train-{number:05d}-of-{shards:05d}.parquet"
+
+
+def assign(kept: DataFrame, shard_bytes: int, known: Mapping[str, int] | None = None) -> DataFrame:
     """Add `shard`, the path of the shard below the release: within a language by a hash of the owner.
 
     Args:
         kept: holds language, owner and size.
         shard_bytes: source bytes per shard, roughly.
+        known: number of shards of languages whose number is settled.
     """
     from pyspark.sql import functions as F
 
     sizes = kept.groupBy("language").agg(F.sum("size").alias("bytes")).collect()
-    counts = [(row["language"], directory(row["language"]), -(-row["bytes"] // shard_bytes) or 1) for row in sizes]
+    needed = {row["language"]: -(-row["bytes"] // shard_bytes) or 1 for row in sizes}
+    counts = [(name, directory(name), (known or {}).get(name, count)) for name, count in needed.items()]
     table = kept.sparkSession.createDataFrame(counts, "language string, folder string, shards int")
     number = "pmod(xxhash64(lower(coalesce(owner, repo_id))), shards)"
     name = f"format_string('data/%s/train-%05d-of-%05d.parquet', folder, {number}, shards)"
@@ -91,11 +114,11 @@ def write_shards(rows: DataFrame, writer: ShardWriter, tasks: int) -> list[dict[
 
 
 def _write_task(batches: Batches, *, writer: ShardWriter) -> Batches:
-    for rows in _by_shard(batches):
+    for rows in by_shard(batches):
         yield pa.RecordBatch.from_pylist([write_shard(rows, writer)], schema=SHARD)
 
 
-def _by_shard(batches: Batches) -> Iterator[pa.Table]:
+def by_shard(batches: Batches) -> Iterator[pa.Table]:
     """Yield the rows of each shard; batches are cut anywhere, shards follow one another."""
     pending: list[pa.RecordBatch] = []
     for batch in batches:
@@ -121,22 +144,43 @@ def write_shard(rows: pa.Table, writer: ShardWriter) -> dict[str, Any]:
     rows = rows.combine_chunks()
     path = rows["shard"][0].as_py()
     contents = writer.blobs.read_many(rows["blob_id"].combine_chunks())
-    released = [_release_row(row, content, writer) for row, content in zip(rows.to_pylist(), contents, strict=True)]
+    released = [release_row(row, content, writer) for row, content in zip(rows.to_pylist(), contents, strict=True)]
     table = pa.Table.from_pylist(released, schema=schema.RELEASE.columns)
     data = encode(table, writer.config.row_group_bytes)
     write_bytes(writer.workspace, data, "releases", writer.config.version, path)
+    return shard_entry(path, table, data)
+
+
+def shard_entry(path: str, table: pa.Table, data: bytes) -> dict[str, Any]:
+    """Return what the manifest says of a shard.
+
+    Args:
+        path: path below the release.
+        table: its rows; at least one.
+        data: its bytes.
+    """
     return {
         "path": path,
-        "language": rows["language"][0].as_py(),
+        "language": table["language"][0].as_py(),
         "rows": table.num_rows,
         "bytes": len(data),
-        "content_bytes": sum(row["size"] for row in released),
-        "redactions": sum(row["redactions"] for row in released),
+        "content_bytes": pc.sum(table["size"]).as_py(),
+        "redactions": pc.sum(table["redactions"]).as_py(),
         "sha256": hashlib.sha256(data).hexdigest(),
     }
 
 
-def _release_row(row: dict[str, Any], content: bytes, writer: ShardWriter) -> dict[str, Any]:
+def release_row(row: dict[str, Any], content: bytes, writer: ShardWriter) -> dict[str, Any]:
+    """Return a row of a release: the facts given, and the redacted text with its id and size.
+
+    Args:
+        row: columns of a release but those of the text, and the `spans` found in the blob.
+        content: the blob.
+        writer: how to redact.
+
+    Raises:
+        ReleaseError: the blob was not scanned.
+    """
     if row["spans"] is None:
         raise ReleaseError(f"{row['repo_id']} {row['path']}: was not scanned for personal data; nothing is released")
     spans = [Span(**span) for span in row["spans"]]
@@ -144,28 +188,18 @@ def _release_row(row: dict[str, Any], content: bytes, writer: ShardWriter) -> di
     text, _ = decode(redacted)
     assert text is not None, f"{row['path']}: binary content passed the policy"
     released = text.encode()
+    if released != redacted:  # another encoding: what is published is what has to be clean
+        look = partial(find_spans, config=writer.detector)
+        released, more = _redacted(released, look(released), row, writer)
+        text, count = released.decode(), count + more
     facts = {name: row[name] for name in schema.RELEASE.columns.names if name in row}
     return facts | {"content": text, "content_id": blob_id(released), "size": len(released), "redactions": count}
 
 
 def _redacted(content: bytes, spans: list[Span], row: dict[str, Any], writer: ShardWriter) -> tuple[bytes, int]:
-    """Redact, look again and redact what a replacement brought to light, until nothing is found.
-
-    Raises:
-        ReleaseError: it does not come to rest; nothing half redacted is ever written.
-    """
-    total = 0
-    for _ in range(MOST_PASSES):
-        key = writer.config.redaction_key.encode()
-        content, count = redact(
-            content, spans, path=row["path"], repo_id=row["repo_id"], key=key, config=writer.redaction
-        )
-        total += count
-        if not count:
-            return content, total
-        spans = find_spans(content, writer.detector)
-    raise ReleaseError(
-        f"{row['repo_id']} {row['path']}: redaction does not come to rest; add the blob {row['blob_id']} to [opt_outs]"
+    look, key = partial(find_spans, config=writer.detector), writer.config.redaction_key.encode()
+    return redact_fully(
+        content, spans, look, path=row["path"], repo_id=row["repo_id"], key=key, config=writer.redaction
     )
 
 

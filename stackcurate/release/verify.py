@@ -17,7 +17,11 @@ from stackcurate import schema
 from stackcurate.errors import ReleaseError
 from stackcurate.kernels.byte_patterns import Span
 from stackcurate.kernels.content import blob_id
+from stackcurate.release.attribution_index import index_problems
+from stackcurate.release.credits import credits_problems
 from stackcurate.release.manifest import FUNNEL, MANIFEST
+from stackcurate.release.merkle import merkle_root
+from stackcurate.release.proof import named, named_beside
 from stackcurate.workspace import Workspace, read_bytes, read_json
 
 T = TypeVar("T")
@@ -54,7 +58,7 @@ def verify(
 
     Args:
         folder: the release's folder, opened as a workspace-like root.
-        opted_out: kind and value of active requests; no row may belong to one.
+        opted_out: kind and value of active requests; no row may belong to one, and no document or table may name one.
         rescan: look for personal data and secrets again; what is found counts as a problem.
         on_shard: called with the number of shards read.
 
@@ -75,6 +79,13 @@ def verify(
             findings.rows += table.num_rows
         findings.shards += 1
         on_shard(findings.shards)
+    for problem in named_beside(folder, requests):
+        findings.add(problem)
+    for problem in credits_problems(folder, manifest["credits"]):
+        findings.add(problem)
+    if manifest["config"]["attribution"]["index"]:
+        for problem in index_problems(folder, manifest["shards"]):
+            findings.add(problem)
     for path in _strays(folder, {shard["path"] for shard in manifest["shards"]}):
         findings.add(f"{path}: is not in the manifest")
     for problem in _count_problems(manifest, read_json(folder, FUNNEL), findings):
@@ -122,21 +133,8 @@ def _row_problems(
             yield f"{where}: content_id or size is not that of the content"
         if row["language"] != shard["language"]:
             yield f"{where}: language {row['language']} in a shard of {shard['language']}"
-        if requests & _names(row):
+        if not requests.isdisjoint(named(row["repo"], row["repo_id"], row["path"], row["blob_id"])):
             yield f"{where}: opted out"
-
-
-def _names(row: dict[str, Any]) -> set[tuple[str, str]]:
-    """Return all kinds and values by which a request could mean this row."""
-    repository = row["repo"].lower()
-    return {
-        ("owner", repository.rpartition("/")[0]),
-        ("repository", repository),
-        ("repository", row["repo_id"].lower()),
-        ("blob", row["blob_id"]),
-        ("file", f"{repository}/{row['path']}".lower()),
-        ("file", f"{row['repo_id']}/{row['path']}".lower()),
-    }
 
 
 def _undone(table: pa.Table, config: dict[str, Any]) -> Iterator[str]:
@@ -160,6 +158,8 @@ def _section(kind: type[T], values: dict[str, Any]) -> T:
 
 
 def _count_problems(manifest: dict[str, Any], funnel: Any, findings: Findings) -> Iterator[str]:
+    if manifest["merkle_root"] != merkle_root(manifest["shards"]):
+        yield f"{MANIFEST}: the Merkle root is not that of its shards"
     if findings.rows != manifest["rows"]:
         yield f"{findings.rows} rows in all shards, the manifest says {manifest['rows']}"
     if funnel is None:

@@ -5,52 +5,69 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stackcurate import schema
-from stackcurate.kernels.opt_outs import OptOutConfig
+from stackcurate.kernels.opt_out_match import active, file_repositories, meant_repositories
+from stackcurate.kernels.opt_outs import ALL_COPIES, OptOutConfig
 from stackcurate.stage import Stage
+from stackcurate.stages.tables import frame
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+_REPOSITORY = ("repo_id", "owner", "name", "fork_of", "created_at")
 
-def match(files: DataFrame, _: OptOutConfig, *, repos: DataFrame, requests: DataFrame) -> DataFrame:
+
+def match(files: DataFrame, config: OptOutConfig, *, repos: DataFrame, requests: DataFrame) -> DataFrame:
     """Name for each file the first request that takes it out; null where none does.
 
     Args:
         files: file_id, repo_id, path, blob_id.
-        repos: owner and name by repo_id; compared without case.
+        config: whether forks and copies go as well.
+        repos: names, forks and times by repo_id; names are compared without case. They are matched on the driver.
         requests: as `opt_outs`; only active ones count.
     """
     from pyspark.sql import functions as F
 
-    names = repos.selectExpr(
-        "repo_id", "lower(owner) as owner", "lower(concat_ws('/', owner, name)) as repository"
-    ).distinct()
-    known = files.join(names, "repo_id", "left")
-    active = requests.where("state = 'active'").select("request_id", "kind", "value")
-    keys = {
-        "owner": "owner",
-        "repository": "repository",
-        "blob": "blob_id",
-        "file": "lower(concat(repository, '/', path))",
-    }
-    hits = [
-        known.selectExpr("file_id", f"{key} as value").join(
-            active.where(F.col("kind") == kind).select("value", "request_id"), "value"
-        )
-        for kind, key in keys.items()
-    ]
-    by_id = {"repository": "lower(repo_id)", "file": "lower(concat(repo_id, '/', path))"}
-    hits += [  # a repository may be named by its id as well
-        known.selectExpr("file_id", f"{key} as value").join(
-            active.where(F.col("kind") == kind).select("value", "request_id"), "value"
-        )
-        for kind, key in by_id.items()
-    ]
-    matched = hits[0]
-    for more in hits[1:]:
-        matched = matched.unionByName(more)
+    spark = files.sparkSession
+    asked, known = requests.toArrow(), repos.select(*_REPOSITORY).distinct().toArrow()
+    meant = frame(spark, meant_repositories(known, asked, config.copies)).hint("broadcast")
+    places = frame(spark, file_repositories(known, asked)).hint("broadcast")
+    blobs = frame(spark, active(asked, "blob").select(["value", "request_id"])).hint("broadcast")
+    paths = frame(spark, active(asked, "file").select(["value", "request_id"])).hint("broadcast")
+    in_place = files.join(places, "repo_id").selectExpr("file_id", "lower(concat(prefix, '/', path)) as value")
+    matched = (
+        files.join(meant, "repo_id").select("file_id", "request_id")
+        .unionByName(files.withColumnRenamed("blob_id", "value").join(blobs, "value").select("file_id", "request_id"))
+        .unionByName(in_place.join(paths, "value").select("file_id", "request_id"))
+    )  # fmt: skip
     first = matched.groupBy("file_id").agg(F.min("request_id").alias("request_id"))
-    return files.select("file_id").join(first, "file_id", "left").withColumn("error", F.lit(None).cast("string"))
+    found = files.join(first, "file_id", "left").withColumn("error", F.lit(None).cast("string"))
+    return _spread(found, "blob_id") if config.copies == ALL_COPIES else found
+
+
+def over_clusters(matches: DataFrame, files: DataFrame, clusters: DataFrame) -> DataFrame:
+    """Take out what is a near-duplicate of a file that is out.
+
+    Args:
+        matches: as `opt_out_matches`.
+        files: file_id and blob_id.
+        clusters: as `near_dups`.
+    """
+    known = matches.join(files.select("file_id", "blob_id"), "file_id")
+    grouped = known.join(clusters.select("blob_id", "cluster_id"), "blob_id", "left")
+    return _spread(grouped, "coalesce(cluster_id, blob_id)").select(*matches.columns)
+
+
+def _spread(matches: DataFrame, group: str) -> DataFrame:
+    """Let the first request of a group count for those of it that have none; rows without a group stay as they are."""
+    from pyspark.sql import functions as F
+
+    grouped = matches.withColumn("group_", F.expr(group))
+    first = grouped.where("group_ is not null").groupBy("group_").agg(F.min("request_id").alias("first_"))
+    return (
+        grouped.join(first, "group_", "left")
+        .withColumn("request_id", F.coalesce("request_id", "first_"))
+        .drop("group_", "first_")
+    )
 
 
 opt_outs = Stage(
@@ -60,6 +77,6 @@ opt_outs = Stage(
     config=OptOutConfig,
     transform=match,
     tables=("repos", "requests"),
-    modules=("kernels.opt_outs",),
+    modules=("kernels.opt_outs", "kernels.opt_out_match", "kernels.opt_out_forms", "kernels.opt_out_targets"),
     metrics={"opted_out": "count_if(request_id is not null)"},
 )

@@ -43,6 +43,11 @@ def read(spark: SparkSession, workspace: Workspace, table: schema.Table, found: 
     return listed.mapInArrow(partial(_read_parts, workspace=workspace, columns=table.columns), columns)
 
 
+def frame(spark: SparkSession, table: pa.Table) -> DataFrame:
+    """Return a table as a DataFrame. Spark stops reading at an empty chunk, so the chunks are put together first."""
+    return spark.createDataFrame(table.combine_chunks())
+
+
 def _read_parts(batches: Batches, *, workspace: Workspace, columns: pa.Schema) -> Batches:
     filesystem, _ = workspace.locate()
     for batch in batches:

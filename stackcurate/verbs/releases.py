@@ -103,3 +103,26 @@ def report(version: Version = "", config: ConfigPath = None, overrides: Override
     if found is None:
         raise ReleaseError(f"no complete release {name!r} in {loaded['workspace'].path}; `stackcurate build` makes it")
     print_release(out, found)
+
+
+def diff(
+    old: Annotated[str, typer.Argument(help="The older release: its version, or its folder.")],
+    new: Annotated[str, typer.Argument(help="The newer release: its version, or its folder.")],
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    as_json: Json = False,
+) -> None:
+    """Say what changed from one release to another: files by language, or each file as JSON lines.
+
+    Example: `stackcurate diff v1 v2 --config demo.toml`
+    """
+    from stackcurate import pipeline
+    from stackcurate.release.diff import diff as compare
+    from stackcurate.release.diff import summary
+    from stackcurate.terminal import print_rows
+
+    releases = Path(pipeline.load_config(config, overrides or [])["workspace"].path) / "releases"
+    places = [Workspace(name if Path(name).is_dir() else str(releases / name)) for name in (old, new)]
+    changes = compare(*places)
+    print_rows(out, changes if as_json else summary(changes), as_json=as_json)
+    err.print(f"{changes.num_rows:,} files differ", highlight=False)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stackcurate import schema
-from stackcurate.kernels.opt_outs import normalise, parse
+from stackcurate.kernels.opt_out_targets import normalise
+from stackcurate.kernels.opt_outs import parse
 
 BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 

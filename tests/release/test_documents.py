@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 from xml.etree import ElementTree as ET
 
+import pyarrow as pa
 import pytest
 import yaml
 
-from stackcurate.errors import ReleaseError
+from stackcurate.errors import ConfigError, ReleaseError
 from stackcurate.pipeline import load_config
 from stackcurate.release import card, report
 from stackcurate.release.manifest import MANIFEST, find_release, load_release, make_manifest
-from stackcurate.workspace import Workspace, write_json
+from stackcurate.release.policy import TERMS as CHOICES
+from stackcurate.release.summary import summary
+from stackcurate.release.terms import TERMS, write_terms
+from stackcurate.workspace import Workspace, read_bytes, write_json
 
 FUNNEL = {
     "files": 10,
@@ -24,6 +29,9 @@ FUNNEL = {
     ],
     "repositories": {"read": 2, "errors": {"corrupt_archive": 1}},
 }
+HELD = pa.table({
+    "repo": ["o/r", "o/r"], "license": ["MIT", None], "files": [4, 2], "bytes": [400, 200],
+})  # fmt: skip
 SHARDS = [
     {"path": f"data/{name}/train-00000-of-00001.parquet", "language": language, "rows": 3, "bytes": 9,
      "content_bytes": 300, "redactions": 1, "sha256": "0" * 64}
@@ -47,11 +55,49 @@ def test_manifest_adds_up_and_names_no_place(manifest: dict[str, object]) -> Non
 
 
 def test_card_has_a_config_per_language(manifest: dict[str, object]) -> None:
-    text = card.card(manifest, FUNNEL)
+    text = card.card(manifest, FUNNEL, HELD)
     header = yaml.safe_load(text.split("---")[1])
 
     assert [entry["config_name"] for entry in header["configs"]] == ["default", "c-sharp", "python"]
     assert "license_copyleft" in text
+    assert "| MIT | 4 | 0.00 |" in text
+    assert "extra_gated_fields" not in header
+
+
+def test_gated_card_asks_to_agree_to_the_terms() -> None:
+    config = load_config(None, ["release.terms=responsible-use", "release.gated=true"])
+    header = yaml.safe_load(
+        card.card(make_manifest("d", config.to_dict(), SHARDS, FUNNEL), FUNNEL, HELD).split("---")[1]
+    )
+
+    assert header["license_name"] == "responsible-use-terms"
+    assert list(header["extra_gated_fields"].values()).count("checkbox") == 1
+    with pytest.raises(ConfigError, match="gated access needs terms"):
+        load_config(None, ["release.gated=true"])
+
+
+def test_terms_are_shipped_where_they_are_chosen(workspace: Workspace, manifest: dict[str, Any]) -> None:
+    write_terms(workspace, manifest)
+    assert read_bytes(workspace, "releases", "v1", TERMS) is None
+    for name in set(CHOICES) - {"none"}:
+        manifest["config"]["release"]["terms"] = name
+        write_terms(workspace, manifest)
+        assert b"under its own licence" in (read_bytes(workspace, "releases", "v1", TERMS) or b"")
+
+
+def test_summary_adds_up(manifest: dict[str, Any]) -> None:
+    repos = pa.table({"repo_id": ["pypi/six", "npm/left", "npm/right"], "revision": ["1", "1", "1"],
+                      "files": [1, 2, 3], "bytes": [10, 20, 30],
+                      "pushed_at": pa.array([0, None, 86_400_000_000], pa.timestamp("us", "UTC"))})  # fmt: skip
+    made = summary(manifest, FUNNEL, repos)
+
+    assert made["sources"]["publicly_available_code"] == [
+        {"host": "npm", "repositories": 2, "files": 5, "bytes": 50},
+        {"host": "pypi", "repositories": 1, "files": 1, "bytes": 10},
+    ]
+    assert made["sources"]["largest_repositories"] == [{"repo_id": "npm/right", "files": 3, "bytes": 30}]
+    assert made["general"]["newest_content"] == "1970-01-02"
+    assert made["processing"]["files_left_out_for_their_license"] == 3
 
 
 def test_croissant_describes_each_column_once(manifest: dict[str, object]) -> None:

@@ -14,7 +14,7 @@ from stackcurate import schema
 from stackcurate.blobs import BlobReader, PackWriter
 from stackcurate.kernels.content import blob_id
 from stackcurate.kernels.pii import PiiConfig, find_spans
-from stackcurate.kernels.spans import RedactionConfig
+from stackcurate.kernels.spans import RedactionConfig, open_spans
 from stackcurate.release import shards
 from stackcurate.release.policy import ReleaseConfig
 from stackcurate.workspace import Workspace
@@ -66,6 +66,20 @@ def test_a_shard_holds_redacted_text_and_says_so(writer: shards.ShardWriter) -> 
     assert (entry["rows"], entry["redactions"]) == (3, 1)
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig"])
+def test_what_is_published_is_clean_in_any_encoding(writer: shards.ShardWriter, encoding: str) -> None:
+    content = "x = 'caf\xe9'  # Kontakt: k\xe5re.karin{}fjord.se, karin{}fjord.se\r\n".replace("{}", "@").encode(
+        encoding
+    )
+    row = shards.release_row(rows([content]).to_pylist()[0], content, writer)
+    published = row["content"].encode()
+
+    assert row["redactions"] >= 1
+    assert "fjord" not in row["content"]
+    assert open_spans(published, find_spans(published, writer.detector), writer.redaction) == []
+    assert blob_id(published) == row["content_id"]
+
+
 def test_the_same_rows_give_the_same_bytes(writer: shards.ShardWriter) -> None:
     first = shards.write_shard(rows(CONTENTS), writer)
     pieces = [rows(CONTENTS).slice(index, 1) for index in range(3)]
@@ -90,5 +104,5 @@ def test_batches_cut_anywhere_give_whole_shards() -> None:
     cuts = [[0, 6], [0, 1, 4, 6], [0, 3, 5, 6]]
     for cut in cuts:
         batches = iter([whole.slice(start, end - start) for start, end in itertools.pairwise(cut)])
-        found = [(table["shard"][0].as_py(), table["n"].to_pylist()) for table in shards._by_shard(batches)]
+        found = [(table["shard"][0].as_py(), table["n"].to_pylist()) for table in shards.by_shard(batches)]
         assert found == [("a", [0, 1, 2]), ("b", [3, 4]), ("c", [5])]

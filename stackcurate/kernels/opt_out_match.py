@@ -1,0 +1,193 @@
+"""Which repositories and files a request means: by owner, name, id or blob, in forks and copies as the policy says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stackcurate.kernels.opt_outs import OWNER_ONLY, day
+
+MEANT = pa.schema([("repo_id", pa.string()), ("request_id", pa.string()), ("via", pa.string())])
+"""A repository that a request means, and why: `owner`, `repository` or `fork`."""
+HIT = pa.schema([("file_id", pa.string()), ("request_id", pa.string()), ("via", pa.string())])
+"""A file that a request means, and why: as `MEANT`, or `file`, `blob` or `copy`."""
+
+
+def active(requests: pa.Table, kind: str | None = None) -> pa.Table:
+    """Return the requests in force, of one kind where given."""
+    kept = requests.filter(pc.equal(requests["state"], "active"))
+    return kept if kind is None else kept.filter(pc.equal(kept["kind"], kind))
+
+
+def meant_repositories(repos: pa.Table, requests: pa.Table, copies: str) -> pa.Table:
+    """Return the repositories that requests for owners and repositories mean, under any name they ever bore.
+
+    A request for an owner of scope `now` leaves out what was created after it.
+
+    Args:
+        repos: repo_id, owner, name, fork_of and created_at; one row per revision.
+        requests: as `opt_outs`; only active ones count.
+        copies: `owner-only`, or the forks go as well, and theirs.
+
+    Returns:
+        `MEANT`, one row per repository and request.
+    """
+    owners, names = pc.utf8_lower(repos["owner"]), _names(repos)
+    ids = pc.utf8_lower(repos["repo_id"])
+    by_owner, by_name = _requests(requests, "owner"), _requests(requests, "repository")
+    wanted = pc.or_kleene(
+        pc.is_in(owners, _values(by_owner)),
+        pc.or_kleene(pc.is_in(names, _values(by_name)), pc.is_in(ids, _values(by_name))),
+    )
+    mask = pc.fill_null(wanted, False)
+    created = _first_seen(repos.filter(mask))
+    found: dict[tuple[str, str], str] = {}
+    columns = zip(*(c.filter(mask).to_pylist() for c in (repos["repo_id"], owners, names, ids)), strict=True)
+    for repo_id, owner, name, lower in columns:
+        for row in by_owner.get(owner, ()):
+            if not _later_than(created.get(repo_id), row):
+                found.setdefault((repo_id, row["request_id"]), "owner")
+        for row in (*by_name.get(name, ()), *by_name.get(lower, ())):
+            found.setdefault((repo_id, row["request_id"]), "repository")
+    if copies != OWNER_ONLY:
+        _add_forks(repos, found)
+    rows = [{"repo_id": repo, "request_id": request, "via": via} for (repo, request), via in sorted(found.items())]
+    return pa.Table.from_pylist(rows, schema=MEANT)
+
+
+def file_repositories(repos: pa.Table, requests: pa.Table) -> pa.Table:
+    """Return repo_id and lower-case name of the repositories in which a single file is asked to go.
+
+    Args:
+        repos: repo_id, owner and name.
+        requests: as `opt_outs`.
+    """
+    values = active(requests, "file")["value"].to_pylist()
+    prefixes = pa.array({v.rsplit("/", n)[0] for v in values for n in range(1, v.count("/") + 1)}, pa.string())
+    names, ids = _names(repos), pc.utf8_lower(repos["repo_id"])
+    both = pa.concat_tables([
+        pa.table({"repo_id": repos["repo_id"], "prefix": names}), pa.table({"repo_id": repos["repo_id"], "prefix": ids})
+    ])  # fmt: skip
+    return (
+        both.filter(pc.fill_null(pc.is_in(both["prefix"], prefixes), False))
+        .group_by(["repo_id", "prefix"])
+        .aggregate([])
+    )
+
+
+def wanted_rows(repos: pa.Table, requests: pa.Table, meant: pa.Table) -> pc.Expression:
+    """Return the condition under which a row of files or decisions can be one that is asked to go.
+
+    Args:
+        repos: repo_id, owner and name.
+        requests: as `opt_outs`.
+        meant: as `meant_repositories`.
+    """
+    ids = pa.concat_arrays([
+        *meant["repo_id"].chunks, *file_repositories(repos, requests)["repo_id"].chunks, pa.array([], pa.string())
+    ])  # fmt: skip
+    blobs = active(requests, "blob")["value"].combine_chunks()
+    return pc.field("repo_id").isin(ids.unique()) | pc.field("blob_id").isin(blobs.unique())
+
+
+def hits(files: pa.Table, repos: pa.Table, requests: pa.Table, meant: pa.Table) -> pa.Table:
+    """Return the files that requests mean, one row per file and request.
+
+    Args:
+        files: file_id, repo_id, path and blob_id; those that `wanted_rows` lets through.
+        repos: repo_id, owner and name.
+        requests: as `opt_outs`.
+        meant: as `meant_repositories`.
+
+    Returns:
+        `HIT`; copies are not in it, see `copies_of`.
+    """
+    by_repo: dict[str, list[tuple[str, str]]] = {}
+    for row in meant.to_pylist():
+        by_repo.setdefault(row["repo_id"], []).append((row["request_id"], row["via"]))
+    prefixes: dict[str, set[str]] = {}
+    for row in file_repositories(repos, requests).to_pylist():
+        prefixes.setdefault(row["repo_id"], set()).add(row["prefix"])
+    by_file, by_blob = _requests(requests, "file"), _requests(requests, "blob")
+    found: dict[tuple[str, str], str] = {}
+    for file in files.select(["file_id", "repo_id", "path", "blob_id"]).to_pylist():
+        named = list(by_repo.get(file["repo_id"], ()))
+        spelled = (f"{prefix}/{file['path']}".lower() for prefix in prefixes.get(file["repo_id"], ()))
+        named += [(row["request_id"], "file") for value in spelled for row in by_file.get(value, ())]
+        named += [(row["request_id"], "blob") for row in by_blob.get(file["blob_id"] or "", ())]
+        for request_id, via in named:
+            found.setdefault((file["file_id"], request_id), via)
+    return _hit_table(found)
+
+
+def copies_of(files: pa.Table, found: pa.Table, groups: Mapping[str, str]) -> pa.Table:
+    """Return hits on the copies of files that are asked to go: the same blob elsewhere, or one of its cluster.
+
+    Args:
+        files: file_id and blob_id of hits and copies.
+        found: as `hits`.
+        groups: name of the cluster of each blob; a blob stands for itself where it has none.
+    """
+    blob_of = dict(zip(files["file_id"].to_pylist(), files["blob_id"].to_pylist(), strict=True))
+    direct = set(found["file_id"].to_pylist())
+    first: dict[str, str] = {}
+    for row in sorted(found.to_pylist(), key=lambda row: str(row["request_id"])):
+        if blob := blob_of.get(row["file_id"]):
+            first.setdefault(groups.get(blob, blob), row["request_id"])
+            first.setdefault(f"blob:{blob}", row["request_id"])
+    copies = {}
+    for file_id, blob in blob_of.items():
+        if file_id not in direct and blob:
+            request_id = first.get(f"blob:{blob}") or first.get(groups.get(blob, blob))
+            if request_id:
+                copies[file_id, request_id] = "copy"
+    return _hit_table(copies)
+
+
+def _hit_table(found: Mapping[tuple[str, str], str]) -> pa.Table:
+    rows = [{"file_id": file, "request_id": request, "via": via} for (file, request), via in sorted(found.items())]
+    return pa.Table.from_pylist(rows, schema=HIT)
+
+
+def _requests(requests: pa.Table, kind: str) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in active(requests, kind).to_pylist():
+        found.setdefault(row["value"], []).append(row)
+    return found
+
+
+def _values(found: Iterable[str]) -> pa.Array:
+    return pa.array(list(found), pa.string())
+
+
+def _names(repos: pa.Table) -> pa.ChunkedArray:
+    return pc.utf8_lower(pc.binary_join_element_wise(repos["owner"], repos["name"], "/"))
+
+
+def _first_seen(repos: pa.Table) -> dict[str, str]:
+    """Return the day on which each repository was created, as far as it is known."""
+    grouped = repos.group_by("repo_id").aggregate([("created_at", "min")]).to_pylist()
+    return {row["repo_id"]: row["created_at_min"].date().isoformat() for row in grouped if row["created_at_min"]}
+
+
+def _later_than(created: str | None, request: Mapping[str, Any]) -> bool:
+    asked = day(request["requested_at"])
+    return request["scope"] == "now" and created is not None and asked is not None and created > asked
+
+
+def _add_forks(repos: pa.Table, found: dict[tuple[str, str], str]) -> None:
+    """Add the forks of what was found, and their forks."""
+    forks = repos.filter(pc.is_valid(repos["fork_of"]))
+    children: dict[str, set[str]] = {}
+    for parent, child in zip(forks["fork_of"].to_pylist(), forks["repo_id"].to_pylist(), strict=True):
+        children.setdefault(parent, set()).add(child)
+    pending = list(found)
+    while pending:
+        parent, request_id = pending.pop()
+        for child in children.get(parent, ()):
+            if (child, request_id) not in found:
+                found[child, request_id] = "fork"
+                pending.append((child, request_id))
