@@ -102,11 +102,16 @@ def _shim(java: Path) -> Path:
     return home
 
 
-def spark_session(config: SparkConfig = SparkConfig()) -> SparkSession:
+def spark_session(config: SparkConfig = SparkConfig(), *, scans_licenses: bool = False) -> SparkSession:
     """Return the running session, or start one.
 
     Under spark-submit and on Connect the cluster's settings stand; what the project needs, and the number of tasks
     where it is configured, is set beside them.
+
+    Args:
+        config: how a session that is started here runs.
+        scans_licenses: load ScanCode's index before workers are forked, which takes some seconds and spares each of
+            them a gigabyte.
 
     Raises:
         MissingDependencyError: PySpark or a Java is missing.
@@ -120,7 +125,8 @@ def spark_session(config: SparkConfig = SparkConfig()) -> SparkSession:
     active = SparkSession.getActiveSession()
     if active is None and not submitted:
         _prepare_local()
-        for key, value in _local_settings(config).items():
+        daemon = {"spark.python.daemon.module": "stackcurate.daemon"} if scans_licenses else {}
+        for key, value in (_local_settings(config) | daemon).items():
             builder = builder.config(key, value)
     session = active or builder.getOrCreate()
     shuffles = {"spark.sql.shuffle.partitions": str(config.partitions)} if config.partitions else {}

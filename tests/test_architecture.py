@@ -16,10 +16,10 @@ from stackcurate.stage import Stage
 from stackcurate.stages import PIPELINE
 
 ROOT = Path(__file__).parents[1]
-FACES = ("cli", "verbs", "terminal", "doctor", "sample", "plots")
+FACES = ("cli", "verbs", "terminal", "doctor", "sample", "plots", "annotation", "daemon")
 FLOORS = (
     ("schema", "config", "errors", "stage", "session", "workspace", "blobs"),
-    ("kernels",),
+    ("kernels", "train"),
     ("stages", "sources"),
     ("pipeline", "facts", "release"),
     FACES,
@@ -127,6 +127,18 @@ def test_kernels_know_no_spark() -> None:
     ]
 
     assert spark == []
+
+
+def test_training_stands_on_the_ground_alone() -> None:
+    others = [
+        f"{name} imports {other}"
+        for name, tree in modules().items()
+        if name.startswith("stackcurate.train")
+        for other in imported(tree)
+        if other.startswith(("pyspark", "stackcurate.kernels"))
+    ]
+
+    assert others == []
 
 
 def test_only_the_dataframe_api_is_used() -> None:

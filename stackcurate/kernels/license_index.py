@@ -2,7 +2,7 @@
 
 ScanCode intersects every run of a file with each of its 30,000 approximately matchable rules, in Python. A rule
 only stays a candidate when enough of its legalese tokens are in the run, so postings from legalese token to rules
-and one count over them give the rules that can stay; only those are intersected, in numpy, and ranked by the very
+and one count over them give the rules that can stay; only those are intersected and ranked by the very
 numbers that ScanCode computes. What is found is what unmodified ScanCode finds.
 """
 
@@ -17,7 +17,6 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int32]
 Longs = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,20 +97,6 @@ def _starts(lengths: npt.NDArray[Any]) -> Longs:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def _gather(offsets: Longs, rows: npt.NDArray[Any]) -> tuple[Longs, Longs]:
-    """Return the positions that the rows cover, one row after the other, and where each row begins in them."""
-    lengths = offsets[rows + 1] - offsets[rows]
-    starts = _starts(lengths)
-    return np.arange(starts[-1]) + np.repeat(offsets[rows] - starts[:-1], lengths), starts
-
-
-def _sums(values: npt.NDArray[Any], starts: Longs) -> Longs:
-    """Add up consecutive pieces; none is empty, since no rule is."""
-    if not len(values):
-        return np.zeros(0, dtype=np.int64)
-    return np.add.reduceat(values, starts[:-1], dtype=np.int64)
-
-
 @dataclass(kw_only=True)
 class QueryState:
     """What the runs of one file share.
@@ -120,17 +105,11 @@ class QueryState:
         query: ScanCode's query.
         tokens: its token ids.
         rules: rules that may be candidates of any run: no run holds more than the whole file does.
-        rule_tokens: their distinct tokens, one rule after the other.
-        legalese: which of those tokens are legalese.
-        starts: where each rule begins in ``rule_tokens``.
     """
 
     query: Any
     tokens: Ints
     rules: Longs
-    rule_tokens: Ints
-    legalese: Flags
-    starts: Longs
 
 
 @dataclass(kw_only=True)
@@ -169,7 +148,7 @@ class Candidates:
             return []
         positions = np.array(query_run.matchables.tolist(), dtype=np.int64)
         tokens, counts = np.unique(self.state.tokens[positions], return_counts=True)
-        rules, matched = self._by_sets(self.state, tokens)
+        rules, matched = self._by_sets(self.state.rules, tokens)
         if high_resemblance:
             resemblance = matched / (len(tokens) + self.rules.thresholds["length_unique"][rules] - matched)
             alike = resemblance >= high_resemblance_threshold
@@ -184,52 +163,43 @@ class Candidates:
             scored = [c for c in scored if c[0][0].is_highly_resemblant and c[0][1].is_highly_resemblant]
         return self._best(scored, tokens, top)
 
+    def forget(self) -> None:
+        """Let go of the file; what an interrupted call had written goes too."""
+        self.state = None
+        self.seen.fill(0)
+
     def _begin(self, query: Any) -> QueryState:
         """Find the rules that may be candidates of some run of a file.
 
         All tokens count, matched ones too: a run that was asked before something was matched keeps what it had.
         """
+        from stackcurate.kernels.license_index_numba import count_postings
+
         tokens = np.array(query.tokens, dtype=np.int32)
         present = np.unique(tokens)
         high = present[: np.searchsorted(present, self.rules.legalese)]
-        positions, _ = _gather(self.rules.posting_offsets, high)
-        found = np.bincount(self.rules.postings[positions], minlength=len(self.rules.rids))
+        found = count_postings(high, self.rules.posting_offsets, self.rules.postings, len(self.rules.rids))
         rules = np.flatnonzero(found >= self.rules.thresholds["min_high_unique"])
-        enough, _ = self._by_sets(self._state(query, tokens, rules), present)
-        return self._state(query, tokens, enough)
+        return QueryState(query=query, tokens=tokens, rules=self._by_sets(rules, present)[0])
 
-    def _state(self, query: Any, tokens: Ints, rules: Longs) -> QueryState:
-        positions, starts = _gather(self.rules.offsets, rules)
-        rule_tokens = self.rules.tokens[positions]
-        legalese = rule_tokens < self.rules.legalese
-        return QueryState(
-            query=query, tokens=tokens, rules=rules, rule_tokens=rule_tokens, legalese=legalese, starts=starts
-        )
-
-    def _by_sets(self, state: QueryState, tokens: Ints) -> tuple[Longs, Longs]:
+    def _by_sets(self, rules: Longs, tokens: Ints) -> tuple[Longs, Longs]:
         """Return the rules that share enough distinct tokens, and how many they share."""
-        rules, limits = state.rules, self.rules.thresholds
-        self.seen[tokens] = 1
-        shared = self.seen[state.rule_tokens]
-        self.seen[tokens] = 0
-        matched = _sums(shared, state.starts)
-        keep = _sums(shared * state.legalese, state.starts) >= limits["min_high_unique"][rules]
-        keep &= matched >= limits["min_unique"][rules]
-        keep &= matched / limits["length_unique"][rules] >= self.rules.containment[rules]
-        return rules[keep], matched[keep]
+        return self._by_counts(rules, tokens, np.int32(1), "_unique")
 
     def _by_multisets(self, rules: Longs, tokens: Ints, counts: Longs) -> tuple[Longs, Longs]:
         """Return the rules that share enough tokens, repeats counted, and how many they share."""
-        limits = self.rules.thresholds
-        positions, starts = _gather(self.rules.offsets, rules)
-        rule_tokens = self.rules.tokens[positions]
+        return self._by_counts(rules, tokens, counts, "")
+
+    def _by_counts(self, rules: Longs, tokens: Ints, counts: Any, limit: str) -> tuple[Longs, Longs]:
+        from stackcurate.kernels.license_index_numba import count_shared
+
+        limits = {name: self.rules.thresholds[f"{name}{limit}"][rules] for name in ("min_high", "min", "length")}
+        here = self.rules
         self.seen[tokens] = counts
-        shared = np.minimum(self.seen[rule_tokens], self.rules.counts[positions])
+        matched, high = count_shared(rules, here.offsets, here.tokens, here.counts, self.seen, here.legalese)
         self.seen[tokens] = 0
-        matched = _sums(shared, starts)
-        high = _sums(shared * (rule_tokens < self.rules.legalese), starts)
-        keep = (high >= limits["min_high"][rules]) & (matched >= limits["min"][rules])
-        keep &= matched / limits["length"][rules] >= self.rules.containment[rules]
+        keep = (high >= limits["min_high"]) & (matched >= limits["min"])
+        keep &= matched / limits["length"] >= here.containment[rules]
         return rules[keep], matched[keep]
 
     def _rank(self, rules: Longs, matched: Longs, size: int, threshold: float) -> Longs:

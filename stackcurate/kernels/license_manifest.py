@@ -10,6 +10,7 @@ import email.parser
 import importlib
 import re
 from collections.abc import Iterator
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,9 @@ SUFFIXES = frozenset(name for name in PARSERS if name.startswith(".")) | {".caba
 _WITH_HEADERS = frozenset(("METADATA", "PKG-INFO", "DESCRIPTION"))
 """Manifests of headers: `packagedcode` 32.5 reads no `License-Expression`, and nothing where other headers lack."""
 
+_LONGEST_NAME = 400
+"""Characters above which a licence header holds a text, no name."""
+
 _NOT_SPDX = re.compile(r"LicenseRef-scancode-(unknown|proprietary-license|other)")
 
 
@@ -56,13 +60,19 @@ def declared(location: str) -> str | None:
     """
     path = Path(location)
     headers = _headers(path)
-    return headers.get("License-Expression") or next(_statements(path), None) or headers.get("License")
+    return headers.get("License-Expression") or next(_statements(path), None) or _in_headers(headers)
 
 
-def _headers(path: Path) -> dict[str, str]:
-    if path.name not in _WITH_HEADERS:
-        return {}
-    return dict(email.parser.HeaderParser().parsestr(path.read_text("utf-8", "replace")).items())
+def _headers(path: Path) -> Message:
+    text = path.read_text("utf-8", "replace") if path.name in _WITH_HEADERS else ""
+    return email.parser.HeaderParser().parsestr(text)
+
+
+def _in_headers(headers: Message) -> str | None:
+    """Return the licence header; where it holds a whole text, the classifiers say what to call it."""
+    stated = headers.get("License")
+    named = [one for one in headers.get_all("Classifier", []) if one.startswith("License ::")]
+    return "\n".join(named) if named and len(stated or "") > _LONGEST_NAME else stated
 
 
 def _statements(path: Path) -> Iterator[str]:

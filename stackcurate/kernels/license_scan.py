@@ -7,11 +7,11 @@ nothing, are read as UTF-8, and an unfinished scan says so, where ScanCode retur
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -23,6 +23,7 @@ from stackcurate import schema
 from stackcurate.config import setting
 from stackcurate.kernels import content as contents
 from stackcurate.kernels import license_manifest, license_names, license_residual, license_scancode
+from stackcurate.kernels.license_deadline import Deadline, OutOfTimeError, limited
 
 HEADER_BYTES = 16 * 1024
 """How much of a source file `header_only` scans, and how much is searched for copyright holders."""
@@ -48,7 +49,10 @@ class LicenseScanConfig:
 
     max_bytes: int = setting(1_048_576, "larger contents are not scanned: status `skipped_size`")
     deadline_seconds: float = setting(
-        30.0, "CPU time for one blob; what was found until then is kept: status `deadline`"
+        5.0, "CPU time for one blob; what was found until then is kept: status `deadline`"
+    )
+    limit_seconds: float = setting(
+        9.0, "CPU time after which nothing more of a blob is looked at, nor kept: status `deadline`"
     )
     header_only: bool = setting(False, "scan only the first 16 KiB of files that are neither licence nor manifest")
     holders: bool = setting(True, "find copyright holders where there is a licence text, notice or tag")
@@ -56,7 +60,7 @@ class LicenseScanConfig:
     reference: bool = setting(False, "run ScanCode unmodified: the same findings, slowly")
 
     def __post_init__(self) -> None:
-        for name in ("max_bytes", "deadline_seconds", "holders_bytes"):
+        for name in ("max_bytes", "deadline_seconds", "limit_seconds", "holders_bytes"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, found {getattr(self, name)}")
 
@@ -156,36 +160,48 @@ def _row(blob: bytes | None, name: str | None, config: LicenseScanConfig) -> dic
         return empty | {"status": "binary"}
     if encoding.startswith(("utf-16", "utf-32")):
         blob = text.encode("utf-8", "replace")
-    kind = scanned_as(name or "")
-    with license_scancode.running(config.reference):
-        try:
-            with suppress(OSError):  # temporary files have faults of their own: those are not the blob's
-                return empty | _scan_file(blob, kind, config)
-            return empty | _scan_file(blob, kind, config)
-        except Exception as error:  # noqa: BLE001 one blob that ScanCode chokes on must not cost the others
-            return empty | {"status": "error", "error": f"scancode:{type(error).__name__}"}
+    try:
+        with suppress(OSError):  # temporary files have faults of their own: those are not the blob's
+            return empty | _scan_file(blob, scanned_as(name or ""), config)
+        return empty | _scan_file(blob, scanned_as(name or ""), config)
+    except Exception as error:  # noqa: BLE001 one blob that ScanCode chokes on must not cost the others
+        return empty | {"status": "error", "error": f"scancode:{type(error).__name__}"}
 
 
 def _scan_file(blob: bytes, kind: str, config: LicenseScanConfig) -> dict[str, Any]:
     """Scan a blob as a file of its own: a path that was never used, since typecode remembers types by path."""
-    is_license, is_manifest = license_names.is_license_name(kind), license_names.is_manifest_name(kind)
-    if config.header_only and not is_license and not is_manifest:
+    if config.header_only and not license_names.is_license_name(kind) and not license_names.is_manifest_name(kind):
         blob = _header(blob)
-    with tempfile.TemporaryDirectory(prefix="stackcurate-") as folder:
-        location = _write(folder, kind, blob)
+    row: dict[str, Any] = {"status": "deadline", "detections": []}
+    deadline = Deadline(math.inf if config.reference else config.deadline_seconds)
+    with license_scancode.running(config.reference, deadline), tempfile.TemporaryDirectory(prefix="stackcurate-") as at:
+        location = _write(at, kind, blob)
         try:
-            deadline = Deadline(config.deadline_seconds)
-            found = list(_detections(location, deadline))
-            legal = is_license or kind.startswith("NOTICE") or any(row["kind"] in _EVIDENCE for _, row in found)
-            return {
-                "status": "deadline" if deadline.hit else "complete",
-                "detections": [row for _, row in found],
-                "declared": license_manifest.declared(location) if is_manifest else None,
-                "unmatched": _unmatched(location, found) if is_license else None,
-                "holders": _holders(location, is_license, config) if config.holders and legal else None,
-            }
+            with nullcontext() if config.reference else limited(config.limit_seconds):
+                row |= _findings(location, kind, deadline)
+                if config.holders and _is_legal(kind, row["detections"]):
+                    row["holders"] = _holders(location, license_names.is_license_name(kind), config)
+        except OutOfTimeError:
+            row["error"] = "holders_deadline" if "declared" in row else "deadline"
         finally:
             _forget(location)
+    return row
+
+
+def _findings(location: str, kind: str, deadline: Deadline) -> dict[str, Any]:
+    found = list(_detections(location, deadline))
+    return {
+        "detections": [row for _, row in found],
+        "declared": license_manifest.declared(location) if license_names.is_manifest_name(kind) else None,
+        "unmatched": _unmatched(location, found) if license_names.is_license_name(kind) else None,
+        "status": "deadline" if deadline.hit else "complete",
+    }
+
+
+def _is_legal(kind: str, detections: Detections) -> bool:
+    """Say whether a blob may name holders: a legal text, or one with a notice."""
+    named = license_names.is_license_name(kind) or kind.startswith("NOTICE")
+    return named or any(row["kind"] in _EVIDENCE for row in detections)
 
 
 def _header(blob: bytes) -> bytes:
@@ -212,31 +228,7 @@ def _forget(location: str) -> None:
     contenttype._registry.pop(os.path.abspath(location), None)  # noqa: SLF001, PTH100 its key, spelled as it does
 
 
-class Deadline(float):
-    """A deadline in CPU time that remembers whether it stopped someone.
-
-    ScanCode asks `time() > deadline` and tells nobody; wall time would give a busy machine other findings than an
-    idle one.
-
-    >>> deadline = Deadline(-1.0)
-    >>> deadline.hit, 0.0 > deadline, deadline.hit
-    (False, True, True)
-    """
-
-    hit: bool = False
-
-    def __new__(cls, seconds: float) -> Deadline:  # noqa: D102 the class says it
-        return super().__new__(cls, time.process_time() + seconds)
-
-    def __lt__(self, _now: float) -> bool:
-        passed = float(self) < time.process_time()
-        self.hit = self.hit or passed
-        return passed
-
-    __hash__ = float.__hash__
-
-
-def _detections(location: str, deadline: float) -> Iterator[tuple[Any, dict[str, Any]]]:
+def _detections(location: str, deadline: Deadline) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Yield each match of ScanCode's detections and its row."""
     from licensedcode.detection import detect_licenses
 

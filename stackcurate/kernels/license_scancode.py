@@ -1,9 +1,9 @@
 """ScanCode as a library: loaded once per process, its slow parts replaced, every replacement guarded.
 
-Replaced are the choice of candidate rules (`license_index`), three properties of a query run that walk the whole
-file for every run, and the reading of matched text where it cannot change the answer. Each piece of ScanCode that
-is replaced, or whose reading made a replacement sound, is compared with the source that was read: another ScanCode
-fails loudly.
+Replaced are the choice of candidate rules (`license_index`), their alignment (`license_alignment`), the arithmetic of
+spans (`license_spans`), three properties of a query run that walk the whole file for every run, and the reading of
+matched text where it cannot change the answer. Each piece of ScanCode that is replaced, or whose reading made a
+replacement sound, is compared with the source that was read: another ScanCode fails loudly.
 """
 
 from __future__ import annotations
@@ -23,13 +23,20 @@ from functools import cache, reduce
 from typing import Any
 
 from stackcurate.errors import MissingDependencyError
-from stackcurate.kernels import license_index
+from stackcurate.kernels import license_index, license_spans
+from stackcurate.kernels.license_alignment import Aligner
+from stackcurate.kernels.license_deadline import Deadline
 
 UPSTREAM = {
     "licensedcode.match_set:compute_candidates": "77570776c0727dec",
     "licensedcode.match_set:compare_token_sets": "3a15e8e201d642eb",
     "licensedcode.match_set:filter_dupes": "25437b86d5bb3b5a",
     "licensedcode.query:QueryRun": "c45946444e8cadfe",
+    "licensedcode.match_seq:match_sequence": "0ff190df0c3882e6",
+    "licensedcode.seq:match_blocks": "3121d7c29961b513",
+    "licensedcode.seq:find_longest_match": "d314e1c9bfeca88b",
+    "licensedcode.seq:extend_match": "45865aec6761ff18",
+    "licensedcode.spans:Span": "b894352a95455f8f",
     "licensedcode.index:LicenseIndex.get_approximate_matches": "74146f0738ed1d20",
     "licensedcode.index:LicenseIndex.get_query_run_approximate_matches": "104b986c6261bef2",
     "licensedcode.detection:is_false_positive": "93ff02c4796e9d34",
@@ -135,11 +142,12 @@ def _remove(folder: str, owner: int) -> None:
 
 
 @contextmanager
-def running(reference: bool) -> Iterator[None]:
+def running(reference: bool, deadline: Deadline | None = None) -> Iterator[None]:
     """Hold ScanCode for one thread, unmodified or with its slow parts replaced.
 
     Args:
         reference: leave ScanCode as it is.
+        deadline: when approximate matching ends; ScanCode itself asks for it between rules only.
     """
     with _LOCK:
         if reference:
@@ -147,7 +155,8 @@ def running(reference: bool) -> Iterator[None]:
             yield
             return
         candidates = load_candidates()
-        replacements = _replacements(candidates)
+        aligner = Aligner(legalese=candidates.rules.legalese, is_late=deadline.passed if deadline else _never)
+        replacements = _replacements(candidates, aligner)
         originals = [(owner, name, vars(owner)[name]) for owner, name, _ in replacements]
         try:
             for owner, name, replacement in replacements:
@@ -156,7 +165,11 @@ def running(reference: bool) -> Iterator[None]:
         finally:
             for owner, name, original in originals:
                 setattr(owner, name, original)
-            candidates.state = None
+            candidates.forget()
+
+
+def _never() -> bool:
+    return False
 
 
 class _Textless:
@@ -173,13 +186,16 @@ class _Textless:
         return ""
 
 
-def _replacements(candidates: license_index.Candidates) -> list[tuple[Any, str, Any]]:
+def _replacements(candidates: license_index.Candidates, aligner: Aligner) -> list[tuple[Any, str, Any]]:
     """Return owner, name and replacement of each piece of ScanCode that is replaced."""
-    from licensedcode import detection, match_set
+    from licensedcode import detection, index, match_set
     from licensedcode.query import QueryRun
+    from licensedcode.spans import Span
 
     return [
+        *((Span, name, method) for name, method in license_spans.methods().items()),
         (match_set, "compute_candidates", candidates.compute),
+        (index, "match_blocks_seq", aligner.match_blocks),
         (QueryRun, "is_digits_only", _is_digits_only),
         (QueryRun, "high_matchables", _part_of_query("high_matchables")),
         (QueryRun, "low_matchables", _part_of_query("low_matchables")),
@@ -200,7 +216,8 @@ def _lazy_false_positive(is_false_positive: Callable[..., bool]) -> Callable[...
 
 def _is_digits_only(run: Any) -> bool:
     """Stop at the first token that is no number."""
-    return all(token in run.digit_only_tids for token in run.tokens)
+    tokens, digits = run.query.tokens, run.digit_only_tids
+    return run.end is None or all(tokens[at] in digits for at in range(run.start, run.end + 1))
 
 
 def _part_of_query(name: str) -> property:
