@@ -36,7 +36,8 @@ TABLE = schema.NEAR_DUPS
 
 def write_part(workspace: Workspace, run_id: str, ids: list[str], name: str = "part-1.parquet") -> Part:
     """Write a part as a task does, without committing it."""
-    rows = pa.table({"blob_id": ids, "cluster_id": ids, "error": pa.nulls(len(ids), pa.string())}, schema=TABLE.columns)
+    columns = {"blob_id": ids, "cluster_id": ids, "generation": [0] * len(ids), "error": pa.nulls(len(ids), pa.string())}
+    rows = pa.table(columns, schema=TABLE.columns)
     path = Path(workspace.path("tables", TABLE.name, run_id, name))
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(rows, path)
