@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stackcurate import errors, kernels, plots, sample, schema, session, stages
     from stackcurate.pipeline import build, load_config
+    from stackcurate.release.attribution import Attribution
+    from stackcurate.release.correction import correct
     from stackcurate.release.lookup import lookup
     from stackcurate.release.verify import verify
     from stackcurate.stage import Stage
@@ -24,9 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PIPELINE",
+    "Attribution",
     "Stage",
     "Workspace",
     "build",
+    "correct",
     "errors",
     "kernels",
     "load_config",
@@ -40,10 +44,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Attribution": "release.attribution",
     "PIPELINE": "stages",
     "Stage": "stage",
     "Workspace": "workspace",
     "build": "pipeline",
+    "correct": "release.correction",
     "load_config": "pipeline",
     "lookup": "release.lookup",
     "verify": "release.verify",

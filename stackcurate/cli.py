@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import typer
 
 from stackcurate.errors import StackcurateError
 from stackcurate.stages import PIPELINE
-from stackcurate.verbs import doctor, opt_outs, releases
+from stackcurate.verbs import attribution, doctor, licenses, opt_outs, pii, releases, train
 from stackcurate.verbs.options import err
 from stackcurate.verbs.stages import stage_verb, verb_name
 
@@ -24,13 +25,20 @@ app = typer.Typer(
 app.command()(releases.build)
 app.command()(releases.release)
 app.command("opt-out")(opt_outs.opt_out)
+app.command("apply-removals")(opt_outs.apply_removals)
+app.command()(opt_outs.prove)
+app.command()(opt_outs.purge)
 app.command()(releases.lookup)
+app.command()(attribution.attribute)
 app.command()(releases.verify)
 app.command()(releases.report)
+app.command()(releases.diff)
 app.command()(doctor.doctor)
+app.add_typer(train.app, name="train")
 
+_richer: dict[str, Callable[..., None]] = {"licenses": licenses.licenses, "pii": pii.pii}
 for _stage in PIPELINE:
-    app.command(verb_name(_stage), rich_help_panel="Stages")(stage_verb(_stage))
+    app.command(verb_name(_stage), rich_help_panel="Stages")(_richer.get(_stage.name) or stage_verb(_stage))
 
 
 def main(verb: str | None = None) -> None:

@@ -20,14 +20,15 @@ from nbformat import NotebookNode
 from stackcurate.kernels.pii import find_spans
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-QUICKSTART, NEAR_DUPS, LICENSES, PII = (
-    NOTEBOOKS[0].with_stem(stem) for stem in ("quickstart", "near_dups", "licenses", "pii")
+QUICKSTART, NEAR_DUPS, LICENSES, PII, OPT_OUT = (
+    NOTEBOOKS[0].with_stem(stem) for stem in ("quickstart", "near_dups", "licenses", "pii", "opt_out")
 )
 PICTURES = {
     "quickstart": ["funnel", "limit"],
     "near_dups": ["pairs", "curve"],
     "licenses": ["compared"],
     "pii": ["counts", "threshold"],
+    "opt_out": ["touched"],
 }
 
 
@@ -101,6 +102,11 @@ def licenses() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def pii() -> dict[str, str]:
     return run_now(PII)
+
+
+@pytest.fixture(scope="module")
+def opt_out() -> dict[str, str]:
+    return run_now(OPT_OUT)
 
 
 def test_facts_without_spark(executed: dict[str, str]) -> None:
@@ -202,6 +208,15 @@ def test_fakes_are_found_and_nothing_is_left_of_them(pii: dict[str, str]) -> Non
     assert by_limit[1.0][1] < by_limit[0.5][1]
     assert "<mark title=" in pii["side"]
     assert "&lt;NAME&gt;" in pii["side"]
+
+
+def test_an_opt_out_is_proved_and_can_be_taken_back(opt_out: dict[str, str]) -> None:
+    assert "the copy is v2, byte for byte: True" in opt_out["copy"]
+    assert "v2: nothing is left" in opt_out["prove"]
+    assert "belongs to owner acme" in opt_out["prove"]
+    assert re.search(r"v2 harbor/pilot.py nothing", opt_out["attribute"])
+    assert "the shards of v1 again: True" in opt_out["withdrawn"]
+    assert "carried ones are the same file: True" in opt_out["touched"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

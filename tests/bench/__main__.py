@@ -5,10 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.bench import build, near_dups
+from tests.bench import attribution, build, licenses, loader, near_dups, opt_out, pii
 from tests.bench.measure import Line, as_json
 
-SUBJECTS: dict[str, Callable[[], Iterator[Line]]] = {"build": build.run, "near_dups": near_dups.run}
+SUBJECTS: dict[str, Callable[[], Iterator[Line]]] = {
+    "attribution": attribution.run,
+    "build": build.run,
+    "licenses": licenses.run,
+    "loader": loader.run,
+    "near_dups": near_dups.run,
+    "opt_out": opt_out.run,
+    "pii": pii.run,
+}
 """The benchmark of each subject."""
 
 
