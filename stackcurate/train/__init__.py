@@ -1,0 +1,1 @@
+"""From release shards to a model: tokeniser, stream of rows, and what trains on them. Beside the floors: no Spark."""
