@@ -30,18 +30,19 @@ from stackcurate.release.manifest import Release, find_release
 from stackcurate.release.policy import ReleaseConfig, judge
 from stackcurate.session import SparkConfig
 from stackcurate.sources.directories import SourcesConfig
-from stackcurate.sources.ingest import identify, ingest
-from stackcurate.sources.local import Input, discover
+from stackcurate.sources.ingest import identify, ingest, without_superseded
+from stackcurate.sources.inputs import discover
+from stackcurate.sources.local import Input
 from stackcurate.sources.metadata import NO_PLACE
+from stackcurate.sources.repos_config import ReposConfig
 from stackcurate.stage import Stage
 from stackcurate.stages import (
+    LATE,
     PIPELINE,
     language,
     license_scan,
-    malware,
     near_dup_bands,
     opt_outs,
-    pii,
     quality,
 )
 from stackcurate.stages.licenses import legal_texts, with_scanned_as
@@ -62,6 +63,7 @@ class WorkspaceConfig:
 
 SECTIONS: Mapping[str, type] = {
     "workspace": WorkspaceConfig,
+    "repos": ReposConfig,
     "sources": SourcesConfig,
     **{stage.section: stage.config for stage in PIPELINE},
     "policy": PolicyConfig,
@@ -130,7 +132,7 @@ def plain_errors(workspace: Workspace) -> Iterator[None]:
 
 def build_digest(config: Config, inputs: list[Input]) -> str:
     """Return the digest of all that decides a release: inputs, requests, config, code and versions."""
-    sections = [name for name in config.sections if name not in ("workspace", "spark")]
+    sections = [name for name in config.sections if name not in ("workspace", "spark", "repos")]
     code = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         code.update(path.read_bytes())
@@ -166,13 +168,29 @@ def run_until(config: Config, stage: Stage, progress: Progress = silent) -> dict
         return {name: int(value or 0) for name, value in measured.collect()[0].asDict().items()}
 
 
+def collect(config: Config, progress: Progress = silent) -> list[tuple[str, str | None, int]]:
+    """Read the inputs that the workspace lacks, and return how many repositories and files there are by reason code.
+
+    Raises:
+        SourceError: an input is missing or empty.
+        WorkspaceError: the workspace is of another version, or another process writes to it.
+    """
+    inputs = discover(config["sources"].inputs)
+    workspace = open_workspace(config["workspace"].path)
+    with plain_errors(workspace), locked(workspace):
+        files, repos = take_in(Build(config, workspace, progress), inputs)
+        counted = {"repositories": repos, "files": files}
+        rows = {name: table.groupBy("error").count().collect() for name, table in counted.items()}
+        return [(name, row["error"], row["count"]) for name, found in rows.items() for row in found]
+
+
 def steps(
     under_way: Build, files: DataFrame, repos: DataFrame, facts: dict[str, DataFrame]
 ) -> Iterator[DataFrame | None]:
     """Run the stages one by one, cheap ones first, and add their facts to `facts`; the last step gives the files.
 
     Facts do not depend on who opted out, so that a request or its withdrawal needs no new ones.
-    Malware and pii look only at what an election would keep, until the election stands.
+    Malware, contamination and pii look only at what an election would keep, until the election stands.
     """
     config = under_way.config.sections
     requests = frame(under_way.spark, requests_of(under_way.config))
@@ -208,6 +226,7 @@ def take_in(under_way: Build, inputs: list[Input]) -> tuple[DataFrame, DataFrame
     tables = []
     for table in (schema.FILES, schema.REPOS):
         rows = under_way.read(table, runs(under_way.workspace, table.name)).join(current, "input_id", "left_semi")
+        rows = without_superseded(rows) if table is schema.REPOS else rows
         tables.append(_first_of_each(rows, table).select(*table.columns.names).persist())
     return tables[0], tables[1]
 
@@ -291,7 +310,7 @@ def settle(
         under_way: the build.
         files: all files.
         repos: all repositories.
-        facts: facts so far; malware and pii are added.
+        facts: facts so far; malware, contamination and pii are added.
         edges: verified near-duplicates.
     """
     config = under_way.config.sections
@@ -299,7 +318,7 @@ def settle(
         judged, threshold = judge(files, facts, config), config["near_dups"].threshold
         elected = elect_files(judged, repos, facts["near_dups"], edges, threshold).persist()
         kept = elected.where("reason is null").select(*schema.FILES.columns.names)
-        for stage in (malware, pii):
+        for stage in LATE:
             facts[stage.name] = ensure(under_way, stage, _blobs(kept))
             _check_complete(stage, _blobs(kept), facts[stage.name])
         if not judge(kept, facts, config).where("reason is not null").count():

@@ -68,8 +68,10 @@ def pair_stream(
     for chunk in _chunks(batches, chunk_rows):
         ids = np.concatenate([carried.ids, chunk["id"].to_numpy()])
         keys = np.concatenate([carried.keys, chunk["key"].to_numpy()])
-        said = [chunk[name] if name in chunk.schema.names else None for name in ("alike", "known", "present")]
-        left, right, carried = _pairs(keys, ids, *said, carried, full, anchors)
+        alike, known, present = (
+            chunk[name] if name in chunk.schema.names else None for name in ("alike", "known", "present")
+        )
+        left, right, carried = _pairs(keys, ids, alike, known, present, carried, full, anchors)
         distinct, numbers = np.unique(ids, return_inverse=True)
         left, right = _unpacked(np.unique(_packed(numbers[left], numbers[right])))
         yield pa.RecordBatch.from_pydict({"left": distinct[left], "right": distinct[right]})

@@ -72,7 +72,7 @@ class NearDupConfig:
     within_language: bool = setting(False, "compare blobs only where they share a language of a candidate file")
     full_bucket: int = setting(64, "members of a bucket that are all paired with each other")
     anchors: int = setting(8, "members of a larger bucket with which the others are paired")
-    driver_documents: int = setting(100_000_000, "most blobs that are clustered on the driver, else by Spark")
+    driver_documents: int = setting(20_000_000, "most blobs that are clustered on the driver, else by Spark")
 
     def __post_init__(self) -> None:
         """Check names and ranges, and set what the mode stands for."""

@@ -18,7 +18,7 @@ from stackcurate.kernels.opt_outs import ALL_COPIES
 from stackcurate.release.election import BEST_FIRST, similar_losers
 from stackcurate.release.past import Past, whole_first
 from stackcurate.release.policy import judge
-from stackcurate.stages import malware, pii
+from stackcurate.stages import LATE
 from stackcurate.stages.tables import frame
 from stackcurate.workspace import read_table, runs
 
@@ -28,7 +28,7 @@ CANDIDATES = (None, "near_dups")
 """Stages that decided on files which passed all rules: kept, or represented by another."""
 _FACTS = {
     "licenses": schema.LICENSES, "language": schema.LANGUAGE, "quality": schema.QUALITY,
-    "malware": schema.MALWARE, "pii": schema.PII,
+    "malware": schema.MALWARE, "contamination": schema.CONTAMINATION, "pii": schema.PII,
 }  # fmt: skip
 _VERDICT = ("kept", "stage", "reason", "detail")
 
@@ -98,7 +98,7 @@ def _named(repos: pa.Table) -> pa.Table:
 def settle_again(build: Build, past: Past, requests: pa.Table) -> Outcome:
     """Take out what requests mean, let back in what was withdrawn, and elect again in the clusters touched.
 
-    A file that takes the place of another is looked at for malware and personal data unless it has been.
+    A file that takes the place of another is looked at for malware, benchmarks and personal data unless it has been.
 
     Args:
         build: the build under way.
@@ -209,9 +209,9 @@ def _best_first(rows: Iterable[Row], claims: Mapping[tuple[Any, ...], Row], gene
 
 
 def _scan(build: Build, past: Past, rows: list[Row]) -> None:
-    """Look for malware and personal data in blobs that have not been looked at."""
+    """Look for malware, benchmarks and personal data in blobs that have not been looked at."""
     blobs = pa.array({row["blob_id"] for row in rows}, pa.string())
-    for stage in (malware, pii):
+    for stage in LATE:
         known = read_table(
             build.workspace, stage.table, build.stored(stage), ["blob_id"], pc.field("blob_id").isin(blobs)
         )
@@ -236,7 +236,7 @@ def _judged(build: Build, past: Past, rows: list[Row]) -> list[Row]:
     keys = {name: files[name].combine_chunks().unique() for name in ("file_id", "blob_id")}
     facts = {}
     for name, table in _FACTS.items():
-        stage = {"malware": malware, "pii": pii}.get(name)
+        stage = {stage.name: stage for stage in LATE}.get(name)
         found = build.stored(stage) if stage else past.runs(table)
         where = pc.field(table.key[0]).isin(keys[table.key[0]])
         facts[name] = frame(build.spark, read_table(build.workspace, table, found, where=where))

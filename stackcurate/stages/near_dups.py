@@ -108,7 +108,7 @@ def _keys(bands: DataFrame) -> DataFrame:
     rows = whole.selectExpr("id", *others, "whole", "explode(concat(bands, array(whole))) as key")
     key = "xxhash64(key, language) as key" if "language" in others else "key"
     kept = [name for name in others if name != "language"]
-    return rows.selectExpr("id", *kept, key, "if(key = whole, 0, cast(whole as int)) as alike")
+    return rows.selectExpr("id", *kept, key, "cast(if(key = whole, 0, whole & 2147483647) as int) as alike")
 
 
 def _met(keys: DataFrame, config: NearDupConfig, *first: str) -> DataFrame:

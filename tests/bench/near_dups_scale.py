@@ -36,8 +36,11 @@ PAIRS_PER_FILE, EDGES_PER_FILE, SHARE_WITH_EDGES = 0.84, 0.375, 0.25
 """Candidates and verified pairs per distinct file, and files with one. Source: 15,676 files of installed packages."""
 ROW_BYTES = 24
 """A band key and an id as Spark's shuffle holds them, before compression."""
-DRIVER_BYTES = 230
-"""Peak of the driver per verified edge: ids as Arrow strings, numbers, and the election. Source: 2 million edges."""
+DRIVER_BYTES, TASK_BYTES = 380, 600
+"""Peak per verified edge of what the driver clusters, and of an election: ids as Arrow strings, and their numbers.
+Source: 2 million edges."""
+TASKS = 1000
+"""Tasks of an election in the worked costs."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +178,8 @@ def cost(size: float, rates: Rates, bands: int) -> dict[str, tuple[float, str]]:
         **{f"{step}_cpu": (value / 3600, "CPU-h") for step, value in seconds.items()},
         "cpu": (sum(seconds.values()) / 3600, "CPU-h"),
         "union_find": (4 * count * SHARE_WITH_EDGES / 1e9, "GB"),
-        "driver": (edges * DRIVER_BYTES / 1e9, "GB"),
+        "driver": (min(count, NearDupConfig().driver_documents) * EDGES_PER_FILE * DRIVER_BYTES / 1e9, "GB"),
+        "election_task": (edges * TASK_BYTES / TASKS / 1e9, "GB"),
     }
 
 

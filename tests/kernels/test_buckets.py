@@ -87,3 +87,33 @@ def test_a_hot_bucket_goes_on_over_many_chunks_and_costs_linear_pairs():
 
     assert len(pairs) == 4
     assert sum(pairs) == 64 * 63 // 2 + (50_000 - 64) * 8
+
+
+@pytest.mark.parametrize(("full", "anchors"), [(4, 2), (5, 5), (1, 1), (64, 8)])
+def test_members_that_share_all_buckets_meet_in_one_more_alone(full, anchors):
+    """No pair is lost by it, and those that come in addition are of members that share all buckets."""
+    rng = random.Random(7)
+    kinds = [tuple(10 * band + rng.randrange(2) for band in range(5)) for _ in range(12)]
+    kind = {one: rng.randrange(len(kinds)) for one in range(150)}
+    bands = sorted({key for keys in kinds for key in keys})
+    given = {key: [one for one in kind if key in kinds[kind[one]]] for key in bands}
+    whole = {1000 + number: [one for one in kind if kinds[kind[one]] == keys] for number, keys in enumerate(kinds)}
+    rows = [(key, one) for key, members in (given | whole).items() for one in members]
+    alike = pa.array([1 + kinds.index(kinds[kind[one]]) if key < 1000 else 0 for key, one in rows], pa.int32())
+
+    met = found(stream(rows, rng, alike=alike), full, anchors)
+
+    plain = set().union(*(wanted(members, full, anchors) for members in given.values()))
+    assert plain <= met
+    assert all(kinds[kind[a]] == kinds[kind[b]] for a, b in met - plain)
+    assert met <= plain.union(*(wanted(members, full, anchors) for members in whole.values()))
+
+
+def test_equal_sketches_do_not_meet_in_each_band():
+    members, bands = 5_000, 42
+    keys, ids = np.repeat(np.arange(bands + 1), members), np.tile(np.arange(members), bands + 1)
+    table = pa.table({"key": keys, "id": ids, "alike": np.where(keys < bands, 9, 0).astype(np.int32)})
+
+    pairs = [len(batch) for batch in pair_stream(table.to_batches(max_chunksize=7000), 64, 8, 10_000)]
+
+    assert sum(pairs) == 64 * 63 // 2 + (members - 64) * 8

@@ -51,7 +51,10 @@ def test_hot_bucket_is_linear_and_misses_nobody(spark: SparkSession, members: in
     assert config.anchors * (members - config.full_bucket) < pairs < (config.anchors + 1) * members
 
 
-def test_equal_sketches_are_paired_once(spark: SparkSession) -> None:
-    bands = spark.range(2000).selectExpr("sha1(cast(id as string)) as blob_id", "sequence(1L, 42L) as bands")
+@pytest.mark.parametrize("members", [30_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+def test_equal_sketches_meet_once_and_not_in_each_band(spark: SparkSession, members: int) -> None:
+    config = NearDupConfig()
+    bands = spark.range(members).selectExpr("sha1(cast(id as string)) as blob_id", "sequence(1L, 42L) as bands")
 
-    assert pairs_of(bands, NearDupConfig(full_bucket=2, anchors=1)).count() == 1 + 1998
+    expected = 64 * 63 // 2 + (members - 64) * config.anchors
+    assert pairs_of(bands, config).count() == expected
