@@ -9,7 +9,19 @@ import typer
 
 from stackcurate.errors import StackcurateError
 from stackcurate.stages import PIPELINE
-from stackcurate.verbs import attribution, doctor, licenses, opt_outs, pii, releases, train
+from stackcurate.verbs import (
+    attribution,
+    contamination,
+    doctor,
+    files,
+    licenses,
+    opt_outs,
+    pii,
+    releases,
+    repos,
+    serve,
+    train,
+)
 from stackcurate.verbs.options import err
 from stackcurate.verbs.stages import stage_verb, verb_name
 
@@ -23,6 +35,8 @@ app = typer.Typer(
 )
 
 app.command()(releases.build)
+app.command()(repos.repos)
+app.command()(files.files)
 app.command()(releases.release)
 app.command("opt-out")(opt_outs.opt_out)
 app.command("apply-removals")(opt_outs.apply_removals)
@@ -33,10 +47,15 @@ app.command()(attribution.attribute)
 app.command()(releases.verify)
 app.command()(releases.report)
 app.command()(releases.diff)
+app.command()(serve.serve)
 app.command()(doctor.doctor)
 app.add_typer(train.app, name="train")
 
-_richer: dict[str, Callable[..., None]] = {"licenses": licenses.licenses, "pii": pii.pii}
+_richer: dict[str, Callable[..., None]] = {
+    "contamination": contamination.contamination,
+    "licenses": licenses.licenses,
+    "pii": pii.pii,
+}
 for _stage in PIPELINE:
     app.command(verb_name(_stage), rich_help_panel="Stages")(_richer.get(_stage.name) or stage_verb(_stage))
 

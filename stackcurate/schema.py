@@ -81,6 +81,69 @@ REPOS = table(
     key=2,
 )
 
+REPO_RECORD = pa.schema(
+    [
+        column("owner_id", _INT, "number of the account at the host; transfers change it, renames do not"),
+        column("owner_type", _STRING, "`user` or `organization`"),
+        column("fork", _BOOL, "it is a fork"),
+        column("fork_of", _STRING, "repo_id of what it was forked from"),
+        column("stars", _INT, "stargazers"),
+        column("forks", _INT, "forks"),
+        column("size", _INT, "size of the repository as the host gives it, in steps of 1024", "bytes"),
+        column("host_license", _STRING, "the licence that the host guesses; a hint, never proof"),
+        column("default_branch", _STRING, "branch that HEAD names"),
+        column("archived", _BOOL, "it is read-only"),
+        column("created_at", _TIME, "when it was made"),
+        column("pushed_at", _TIME, "last push"),
+        column("recorded_at", _TIME, "when the host said so; null where only single fields are known"),
+    ]
+)
+"""What a host says of a repository at one time."""
+
+ARCHIVE_HOURS = table(
+    "archive_hours",
+    "Hours of GH Archive that were read, and how well.",
+    column("hour", _TIME, "the hour"),
+    column("location", _STRING, "file or address that was read"),
+    _INPUT_ID,
+    column("bytes", _INT, "JSON that was read", "bytes"),
+    column("events", _INT, "distinct events"),
+    column("torn_lines", _INT, "lines with an object that is cut; whole ones beside it were read"),
+    column("joined_lines", _INT, "lines with several whole objects"),
+    column("duplicate_events", _INT, "events whose id was there before"),
+    column("events_without_repository", _INT, "events of no repository, or of one without a number"),
+    column("error", _STRING, "`missing`, `truncated`, `corrupt` or `unreadable`; null where the hour is whole"),
+)
+
+REPO_HOURS = table(
+    "repo_hours",
+    "What an hour of GH Archive says of a repository: events to count, names, the last record.",
+    column("hour", _TIME, "the hour"),
+    _REPO_ID,
+    column("names", pa.list_(_STRING), "owner and name, each that it bore in this hour, in order of time"),
+    column("events", _INT, "number of its events"),
+    column("star_events", pa.list_(_INT), "ids of the events that gave it a star"),
+    column("fork_events", pa.list_(_INT), "ids of the events that forked it"),
+    column("last_event_at", _TIME, "last event"),
+    *REPO_RECORD,
+    key=2,
+)
+
+REPO_RECORDS = table(
+    "repo_records",
+    "Repositories as their host describes them, one row each: what is selected from before anything is downloaded.",
+    _REPO_ID,
+    column("host", _STRING, "`github`"),
+    column("host_id", _INT, "number of the repository at the host; the same after renames and transfers"),
+    column("owner", _STRING, "account or organisation that has it now"),
+    column("name", _STRING, "its name now"),
+    column("former_names", pa.list_(_STRING), "owner and name that it bore before"),
+    column("head", _STRING, "commit of the default branch at the time of the record"),
+    *REPO_RECORD,
+    column("source", _STRING, "`gharchive` or `github`"),
+    column("error", _STRING, "`deleted`, `blocked` or `private` at the time of the record; null where it is public"),
+)
+
 FILES = table(
     "files",
     "Occurrences of files, one row each, readable or not.",
@@ -246,6 +309,25 @@ PII = table(
     _ERROR,
 )
 
+OVERLAP = pa.struct(
+    [
+        column("benchmark", _STRING, "name of the benchmark"),
+        column("item", _STRING, "its record, such as `HumanEval/0`"),
+        column("field", _STRING, "field of the record whose text was found"),
+        column("coverage", _FLOAT, "share of the text's windows that stand here", "1"),
+        column("start", _INT, "first byte in the source", "bytes"),
+        column("end", _INT, "byte after the overlap", "bytes"),
+    ]
+)
+
+CONTAMINATION = table(
+    "contamination",
+    "Texts of benchmarks in each blob.",
+    _BLOB_ID,
+    column("overlaps", pa.list_(OVERLAP), "items that were found, in order of benchmark and item"),
+    _ERROR,
+)
+
 OPT_OUTS = table(
     "opt_outs",
     "Requests to be left out.",
@@ -286,6 +368,16 @@ DECISIONS = table(
     column("shard", _STRING, "path of the shard in the release; null where dropped"),
 )
 
+LOOKUP = table(
+    "lookup",
+    "What a name or a blob means in a release; sorted by `key`, so that a question reads a few row groups.",
+    column("key", _STRING, "owner, name, `owner/name`, repo_id, in lower case; or a blob_id"),
+    _REPO_ID,
+    column("revision", _STRING, "as in `files`"),
+    column("repo", _STRING, "owner and name"),
+    key=3,
+)
+
 RELEASE = table(
     "release",
     "A row of a release's shards: one file.",
@@ -309,11 +401,15 @@ RELEASE = table(
     column("vendored", _BOOL, "the path is that of third-party code"),
     column("generated", _BOOL, "path or content is that of generated code"),
     column("cluster_id", _STRING, "near-duplicate cluster"),
+    column("benchmarks", _STRING, "benchmarks whose texts the file holds, between commas; null where none"),
     column("redactions", pa.int32(), "number of spans that were replaced"),
     key=3,
 )
 
 TABLES: tuple[Table, ...] = (
+    ARCHIVE_HOURS,
+    REPO_HOURS,
+    REPO_RECORDS,
     REPOS,
     FILES,
     BLOBS,
@@ -325,9 +421,11 @@ TABLES: tuple[Table, ...] = (
     NEAR_DUP_EDGES,
     NEAR_DUPS,
     MALWARE,
+    CONTAMINATION,
     PII,
     OPT_OUTS,
     OPT_OUT_MATCHES,
     DECISIONS,
+    LOOKUP,
 )
 """All tables of a workspace, in the order in which they come to be."""

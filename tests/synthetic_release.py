@@ -25,9 +25,10 @@ from stackcurate.kernels.content import blob_id
 from stackcurate.release.export import publish
 from stackcurate.release.manifest import make_manifest
 from stackcurate.release.shards import encode, shard_entry, shard_of
-from stackcurate.stages import malware, pii
+from stackcurate.stages import LATE
 from stackcurate.stages.tables import write_part
-from stackcurate.workspace import Run, Workspace, commit, open_workspace, write_bytes
+from stackcurate.workspace import Run, Workspace, commit, open_workspace, read_table, write_bytes
+from stackcurate.workspace import runs as stored
 
 LANGUAGES = ("C", "Go", "Java", "Lua", "PHP", "Perl", "Python", "Ruby", "Rust", "Scala")
 PER_OWNER, PER_REPOSITORY = 50, 25
@@ -60,6 +61,10 @@ def write_release(folder: Path, files: int, shards: int) -> Config:
     entries = _write_shards(workspace, columns, config)
     decided = Run(table="decisions", run_id="v1", digest="synthetic", inputs="synthetic", metrics={"runs": runs})
     _write(workspace, schema.DECISIONS, columns, decided)
+    repos = read_table(workspace, schema.REPOS, stored(workspace, schema.REPOS.name))
+    rows = index_table(_table(columns, schema.DECISIONS.columns), repos)
+    index = {name: rows[name].combine_chunks() for name in rows.column_names}
+    _write(workspace, schema.LOOKUP, index, Run(table="lookup", run_id="v1", digest="synthetic", inputs="synthetic"))
     kept = columns["kept"]
     sizes, dropped = columns["size"], [("exact_duplicate", columns["copy"]), ("near_duplicate", columns["near"])]
     funnel = {
@@ -70,6 +75,26 @@ def write_release(folder: Path, files: int, shards: int) -> Config:
     }  # fmt: skip
     publish(workspace, make_manifest("synthetic", config.to_dict(), entries, funnel), funnel)
     return config
+
+
+def index_table(decisions: pa.Table, repos: pa.Table) -> pa.Table:
+    """Return the rows of `lookup` in order, made without Spark.
+
+    Args:
+        decisions: as `decisions`.
+        repos: as `repos`.
+    """
+    repos = repos.append_column("repo", pc.binary_join_element_wise(repos["owner"], repos["name"], "/",
+                                                                    null_handling="skip"))  # fmt: skip
+    keys = ("owner", "name", "repo", "repo_id")
+    found = [repos.append_column("key", pc.utf8_lower(repos[key])) for key in keys]
+    blobs = decisions.select(["blob_id", "repo_id", "revision"]).rename_columns(["key", "repo_id", "revision"])
+    found.append(blobs.join(repos.drop(["error"]), ["repo_id", "revision"]))
+    names = schema.LOOKUP.columns.names
+    rows = pa.concat_tables([rows.select(names).cast(schema.LOOKUP.columns) for rows in found])
+    return (
+        rows.filter(pc.is_valid(rows["key"])).group_by(names).aggregate([]).sort_by([(n, "ascending") for n in names])
+    )
 
 
 def _files(files: int, per_language: int) -> dict[str, Any]:
@@ -123,8 +148,8 @@ def _write_facts(
     _write(workspace, schema.NEAR_DUPS, blobs, Run(table="near_dups", run_id=made, digest=made, inputs=made))
     _write(workspace, schema.NEAR_DUP_EDGES, edges, Run(table="near_dup_edges", run_id=made, digest=made, inputs=made))
     seen = _chosen(columns, columns["kept"]) | {"spans": [[]] * int(columns["kept"].sum())}
-    seen["findings"] = seen["spans"]
-    for stage in (malware, pii):
+    seen["findings"] = seen["overlaps"] = seen["spans"]
+    for stage in LATE:
         digest = stage.digest(config.sections)
         _write(workspace, stage.table, seen, Run(table=stage.table.name, run_id=f"{digest[:16]}-00000", digest=digest))
     packs = PackWriter(workspace, made)
@@ -174,6 +199,7 @@ def _write_shards(workspace: Workspace, columns: dict[str, Any], config: Config)
     kept |= {
         "repo": pa.array(names), "content": pa.array([columns["contents"][i].decode() for i in numbers.tolist()]),
         "content_id": kept["blob_id"], "license_type": "permissive", "stars": stars, "redactions": 0,
+        "benchmarks": None,
         "cluster_id": kept["blob_id"].take(pa.array(np.arange(len(numbers)))),
     }  # fmt: skip
     table = _table(kept, schema.RELEASE.columns).append_column("shard", kept["shard"])

@@ -21,6 +21,7 @@ from stackcurate.release.attribution_index import build_index
 from stackcurate.release.credits import correct_credits
 from stackcurate.release.export import clear, publish
 from stackcurate.release.ledger import record_requests
+from stackcurate.release.lookup import carry_index
 from stackcurate.release.manifest import FUNNEL, Release, find_release, make_manifest
 from stackcurate.release.merkle import digest
 from stackcurate.release.past import Past, load_past, whole_first
@@ -36,7 +37,7 @@ from stackcurate.release.removals import (
     write_removals,
 )
 from stackcurate.release.shards import ShardWriter, encode, release_row, shard_counts, shard_entry, shard_of
-from stackcurate.stages import malware, pii
+from stackcurate.stages import LATE
 from stackcurate.stages.tables import write_part
 from stackcurate.workspace import (
     Part,
@@ -103,6 +104,7 @@ def correct(config: Config, old: str, new: str, progress: Progress = silent) -> 
         if config["attribution"].index:
             build_index(None, workspace, new, shards.entries, config["attribution"], older=old)
         decided = _write_decisions(build, past, outcome, made_from)
+        carry_index(workspace, old, replace(decided, table=schema.LOOKUP.name, metrics={}))
         funnel = _funnel(past, outcome)
         came = {file_id: outcome.after[file_id]["shard"] for file_id in outcome.promoted}
         credited = correct_credits(past, new, shards.entries, came, build.blobs)
@@ -223,7 +225,7 @@ def _carry_shard(workspace: Workspace, shard: Mapping[str, Any], old: str, new: 
 
 def _write_decisions(build: Build, past: Past, outcome: Outcome, made_from: str) -> Run:
     """Write the decisions of the correction: parts in which nothing changes are carried over."""
-    used = {**past.used, **{stage.table.name: [run.run_id for run in build.stored(stage)] for stage in (malware, pii)}}
+    used = {**past.used, **{stage.table.name: [run.run_id for run in build.stored(stage)] for stage in LATE}}
     run = Run(table=schema.DECISIONS.name, run_id=build.config["release"].version, digest=made_from,
               inputs=made_from, metrics={"runs": used})  # fmt: skip
     changed = pa.Table.from_pylist(outcome.changed, schema=schema.DECISIONS.columns)

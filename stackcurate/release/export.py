@@ -10,11 +10,13 @@ import pyarrow.fs as pafs
 from stackcurate import schema
 from stackcurate.errors import ReleaseError
 from stackcurate.facts import Build
+from stackcurate.kernels.contamination_index import items_looked_for
 from stackcurate.release.attribution_index import build_index
 from stackcurate.release.card import write_card
 from stackcurate.release.credits import write_credits
-from stackcurate.release.funnel import make_funnel
+from stackcurate.release.funnel import contaminated, make_funnel
 from stackcurate.release.ledger import publish_ledger
+from stackcurate.release.lookup import in_order, index_rows
 from stackcurate.release.manifest import FUNNEL, MANIFEST, Release, load_release, make_manifest
 from stackcurate.release.report import write_report
 from stackcurate.release.sbom import holdings, repositories, write_sbom
@@ -50,6 +52,7 @@ def export(build: Build, decided: DataFrame, repos: DataFrame, facts: Mapping[st
     total = assigned.count()
     decisions = _decisions(decided, assigned).persist()
     funnel = make_funnel(decisions, decided, repos)
+    funnel["benchmarks"] = contaminated(decided, items_looked_for(build.config["contamination"]))
     if not total:
         raise ReleaseError(_nothing_left(funnel))
     clear(build.workspace, config.version)
@@ -61,7 +64,9 @@ def export(build: Build, decided: DataFrame, repos: DataFrame, facts: Mapping[st
         build_index(build.spark, build.workspace, config.version, shards, build.config["attribution"], build.tasks)
     used = {"runs": build.used}
     run = Run(table=schema.DECISIONS.name, run_id=config.version, digest=digest, inputs=digest, metrics=used)
-    write(decisions, build.workspace, schema.DECISIONS, run)
+    write(in_order(decisions, ("repo_id", "path")), build.workspace, schema.DECISIONS, run)
+    index = Run(table=schema.LOOKUP.name, run_id=config.version, digest=digest, inputs=digest)
+    write(in_order(index_rows(decisions, claims), ("key", "repo_id")), build.workspace, schema.LOOKUP, index)
     credited = write_credits(build, assigned, facts)
     return publish(build.workspace, make_manifest(digest, build.config.to_dict(), shards, funnel, credited), funnel)
 
@@ -96,13 +101,15 @@ def settled_counts(workspace: Workspace, version: str) -> dict[str, int]:
 
 
 def _rows(assigned: DataFrame, facts: Mapping[str, DataFrame]) -> DataFrame:
-    """Return the columns of a release but those of the text, with `shard` and `spans`."""
+    """Return the columns of a release but those of the text, with `shard`, `spans` and `overlaps`."""
     clusters = facts["near_dups"].select("blob_id", "cluster_id")
-    spans = facts["pii"].select("blob_id", "spans")
-    joined = assigned.drop("spans").join(clusters, "blob_id", "left").join(spans, "blob_id", "left")
+    joined = assigned.drop("spans", "overlaps").join(clusters, "blob_id", "left")
+    for stage, name in (("pii", "spans"), ("contamination", "overlaps")):
+        joined = joined.join(facts[stage].select("blob_id", name), "blob_id", "left")
     named = joined.selectExpr("*", "concat_ws('/', owner, name) as repo")
-    made = {"content", "content_id", "redactions"}
-    return named.select("shard", "spans", *(name for name in schema.RELEASE.columns.names if name not in made))
+    made = {"content", "content_id", "redactions", "benchmarks"}
+    found = ("shard", "spans", "overlaps")
+    return named.select(*found, *(name for name in schema.RELEASE.columns.names if name not in made))
 
 
 def _decisions(decided: DataFrame, assigned: DataFrame) -> DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from stackcurate.release.policy import ORDER
@@ -43,3 +44,44 @@ def make_funnel(decisions: DataFrame, files: DataFrame, repos: DataFrame) -> dic
         "dropped": dropped,
         "repositories": {"read": repos.count(), "errors": dict(sorted(errors.items()))},
     }
+
+
+_EXAMPLES = 5
+"""Overlaps of a benchmark that are shown."""
+
+
+def contaminated(decided: DataFrame, looked_for: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Say how much of each benchmark stands in files that passed the other stages, and show the largest overlaps.
+
+    Args:
+        decided: files with `overlaps`; null where a file was not looked at.
+        looked_for: number of items by benchmark.
+
+    Returns:
+        By benchmark: `items` looked for, `items_found`, `files` that hold one, of `files_scanned`, and `examples`.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    scanned = decided.where("overlaps is not null").count()
+    hits = decided.selectExpr("file_id", "repo_id", "path", "inline(overlaps)")
+    counted = hits.groupBy("benchmark").agg(F.countDistinct("item").alias("i"), F.countDistinct("file_id").alias("f"))
+    counts = {row["benchmark"]: (row["i"], row["f"]) for row in counted.collect()}
+    order = Window.partitionBy("benchmark").orderBy(F.col("coverage").desc(), "item", "repo_id", "path", "file_id")
+    columns = ("benchmark", "item", "field", "coverage", "repo_id", "path", "start", "end")
+    ranked = hits.withColumn("rank", F.row_number().over(order)).where(f"rank <= {_EXAMPLES}")
+    examples: dict[str, list[dict[str, Any]]] = {}
+    for row in ranked.orderBy("benchmark", "rank").select(*columns).collect():
+        shown = row.asDict() | {"coverage": round(row["coverage"], 3)}
+        examples.setdefault(shown.pop("benchmark"), []).append(shown)
+    return [
+        {
+            "benchmark": name,
+            "items": total,
+            "items_found": counts.get(name, (0, 0))[0],
+            "files": counts.get(name, (0, 0))[1],
+            "files_scanned": scanned,
+            "examples": examples.get(name, []),
+        }
+        for name, total in looked_for.items()
+    ]

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 PERMISSIVE = "permissive"
 
-ORDER = ("files", "opt_outs", "licenses", "quality", "language", "malware", "near_dups", "pii")
+ORDER = ("files", "opt_outs", "licenses", "quality", "language", "malware", "contamination", "near_dups", "pii")
 """Stages in the order in which they take files out."""
 
+DROP, LABEL = CONTAMINATION = ("drop", "label")
+"""What may become of a file that holds the text of a benchmark."""
 
 TERMS = ("none", "attribution", "responsible-use")
 """Use terms to choose from; the texts are in `stackcurate/data/terms`."""
@@ -43,6 +45,9 @@ class ReleaseConfig:
     malware_verdicts: tuple[str, ...] = setting(
         ("drop", "quarantine", "incomplete"), "malware verdicts that take a file out"
     )
+    contamination: str = setting(
+        "drop", "what becomes of a file that holds the text of a benchmark: `drop`, or `label` in its row"
+    )
     shard_bytes: int = setting(256 << 20, "source bytes per shard, roughly; never splits an owner")
     shards_of: str = setting(
         "", "release whose number of shards per language is kept, so that its rows stay in the shards they are in"
@@ -59,6 +64,8 @@ class ReleaseConfig:
             raise ValueError("shard_bytes and row_group_bytes must be positive")
         if self.terms not in TERMS:
             raise ValueError(f"terms must be one of {', '.join(TERMS)}, not {self.terms!r}")
+        if self.contamination not in CONTAMINATION:
+            raise ValueError(f"contamination must be one of {', '.join(CONTAMINATION)}, not {self.contamination!r}")
         if self.gated and self.terms == "none":
             raise ValueError("gated access needs terms to agree to: set terms as well")
 
@@ -192,6 +199,17 @@ def _malware_rules(config: Mapping[str, Any]) -> list[Column]:
     ]
 
 
+def _contamination_rules(config: Mapping[str, Any]) -> list[Column]:
+    found = "concat_ws(', ', transform(overlaps, o -> concat(o.benchmark, ' ', o.item)))"
+    rules = [
+        _verdict("contamination_error is not null", "contamination", "contamination_error"),
+        _verdict("seen_contamination and overlaps is null", "contamination", "'not_scanned'"),
+    ]
+    if config["release"].contamination == DROP:
+        rules.append(_verdict("size(overlaps) > 0", "contamination", "'contaminated'", found))
+    return rules
+
+
 def _pii_rules(_: Mapping[str, Any]) -> list[Column]:
     return [
         _verdict("pii_error is not null", "pii", "pii_error"),
@@ -205,6 +223,7 @@ _RULES = {
     "language": _language_rules,
     "quality": _quality_rules,
     "malware": _malware_rules,
+    "contamination": _contamination_rules,
     "pii": _pii_rules,
 }
 

@@ -55,8 +55,10 @@ def purge(workspace: Workspace, version: str, releases: Sequence[str] = ()) -> d
             deleted[table.name] = sum(_without(workspace, table, run, ids) for run in runs(workspace, table.name))
         for name in releases:
             clear(workspace, name)
-            filesystem, folder = workspace.locate("tables", schema.DECISIONS.name, name)
-            filesystem.delete_dir(folder)
+            for table in (schema.DECISIONS, schema.LOOKUP):
+                filesystem, folder = workspace.locate("tables", table.name, name)
+                if filesystem.get_file_info(folder).type == pafs.FileType.Directory:
+                    filesystem.delete_dir(folder)
         counts = {**deleted, "releases": len(releases)}
         append(workspace, [({"event": "purged", "from": version, **counts},
                             {"releases": list(releases), "salt": secrets.token_hex(16)})])  # fmt: skip

@@ -85,10 +85,26 @@ def html(manifest: Mapping[str, Any], funnel: Mapping[str, Any]) -> str:
         "<h2>Languages</h2>",
         _table(("language",), ("files", "MB", "shards"),
                [(n, f"{e['rows']:,}", f"{e['content_bytes'] / 1e6:,.2f}", str(e["shards"])) for n, e in languages]),
+        *(["<h2>Benchmarks found in files that passed all other stages</h2>",
+           _table(("benchmark", "largest overlaps"), ("files", "of", "items", "of"), _benchmarks(funnel))]
+          if funnel.get("benchmarks") else []),
         *(["<h2>Repositories with errors</h2>", _table(("error",), ("repositories",), [(k, str(v)) for k, v in errors])]
           if errors else []),
         "</body></html>", "",
     ])  # fmt: skip
+
+
+def _benchmarks(funnel: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Return a row per benchmark: name, examples, files, files scanned, items found, items."""
+    shown = {
+        entry["benchmark"]: "; ".join(
+            f"{one['item']} {one['field']} {one['coverage']:.0%} in {one['repo_id']} {one['path']}"
+            for one in entry["examples"]
+        )
+        for entry in funnel["benchmarks"]
+    }
+    names = ("files", "files_scanned", "items_found", "items")
+    return [(e["benchmark"], shown[e["benchmark"]], *(f"{e[n]:,}" for n in names)) for e in funnel["benchmarks"]]
 
 
 def _table(words: tuple[str, ...], numbers: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -104,7 +104,7 @@ def write_shards(rows: DataFrame, writer: ShardWriter, tasks: int) -> list[dict[
     """Write all shards and return what the manifest says of them, by path.
 
     Args:
-        rows: the columns of a release but those of the text, beside `shard` and the `spans` found in the blob.
+        rows: the columns of a release but those of the text, beside `shard`, and `spans` and `overlaps` of the blob.
         writer: where to, from what, and how.
         tasks: number of writing tasks.
     """
@@ -174,15 +174,16 @@ def release_row(row: dict[str, Any], content: bytes, writer: ShardWriter) -> dic
     """Return a row of a release: the facts given, and the redacted text with its id and size.
 
     Args:
-        row: columns of a release but those of the text, and the `spans` found in the blob.
+        row: columns of a release but those of the text, and the `spans` and `overlaps` found in the blob.
         content: the blob.
         writer: how to redact.
 
     Raises:
         ReleaseError: the blob was not scanned.
     """
-    if row["spans"] is None:
-        raise ReleaseError(f"{row['repo_id']} {row['path']}: was not scanned for personal data; nothing is released")
+    for name, what in (("spans", "personal data"), ("overlaps", "benchmarks")):
+        if row[name] is None:
+            raise ReleaseError(f"{row['repo_id']} {row['path']}: was not scanned for {what}; nothing is released")
     spans = [Span(**span) for span in row["spans"]]
     redacted, count = _redacted(content, spans, row, writer)
     text, _ = decode(redacted)
@@ -193,6 +194,8 @@ def release_row(row: dict[str, Any], content: bytes, writer: ShardWriter) -> dic
         released, more = _redacted(released, look(released), row, writer)
         text, count = released.decode(), count + more
     facts = {name: row[name] for name in schema.RELEASE.columns.names if name in row}
+    names = sorted({overlap["benchmark"] for overlap in row["overlaps"]})
+    facts |= {"benchmarks": ", ".join(names) or None}
     return facts | {"content": text, "content_id": blob_id(released), "size": len(released), "redactions": count}
 
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 PART = pa.schema([("path", pa.string()), ("rows", pa.int64()), ("bytes", pa.int64()), ("cpu_seconds", pa.float64())])
 """What a task returns for each Parquet file that it wrote."""
 
+ROW_GROUP = 16_384
+"""Rows of a row group at most: what a lookup reads at least."""
+
 OnRows = Callable[[int], None]
 """Called now and then with the number of rows that finished tasks have written."""
 
@@ -117,7 +120,8 @@ def write_part(batches: Batches, workspace: Workspace, table: schema.Table, run_
             if writer is None:
                 filesystem.create_dir(folder, recursive=True)
                 writer = pq.ParquetWriter(f"{folder}/{name}", table.columns, filesystem=filesystem, compression="zstd")
-            writer.write_table(pa.Table.from_batches([batch]).select(table.columns.names).cast(table.columns))
+            rows = pa.Table.from_batches([batch]).select(table.columns.names).cast(table.columns)
+            writer.write_table(rows, row_group_size=ROW_GROUP)
             count += batch.num_rows
     finally:
         if writer is not None:

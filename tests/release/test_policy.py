@@ -26,9 +26,10 @@ FILES = [
 ]
 TEXT = {"encoding": "utf-8", "lines": 3, "line_length_max": 20, "line_length_mean": 10.0, "alphanumeric_fraction": 0.7,
         "alphabetic_fraction": 0.6, "encoded_fraction": 0.0}  # fmt: skip
+OVERLAP = {"benchmark": "humaneval", "item": "HumanEval/0", "field": "prompt", "coverage": 1.0, "start": 0, "end": 5}
 
 
-def reasons(spark: SparkSession, *overrides: str) -> dict[str, tuple[str | None, str | None]]:
+def reasons(spark: SparkSession, *overrides: str, contaminated: int = 1) -> dict[str, tuple[str | None, str | None]]:
     files = frame(spark, schema.FILES, *FILES, {**FILES[0], "file_id": "f9", "blob_id": None, "error": "link"})
     every = [f"f{i}" for i in range(6)]
     licenses = {"license": "MIT", "license_reason": "resolved", "license_source": "root"}
@@ -50,6 +51,11 @@ def reasons(spark: SparkSession, *overrides: str) -> dict[str, tuple[str | None,
             spark,
             schema.MALWARE,
             *({"blob_id": f"b{i}", "verdict": None if i == 5 else "clean", "findings": []} for i in range(6)),
+        ),
+        "contamination": frame(
+            spark,
+            schema.CONTAMINATION,
+            *({"blob_id": f"b{i}", "overlaps": [OVERLAP] if i == 0 else []} for i in range(contaminated, 6)),
         ),
     }
     judged = judge(files, facts, load_config(None, overrides).sections)
@@ -75,7 +81,12 @@ def test_policy_is_the_configs(spark: SparkSession) -> None:
     assert found["f1"] == ("language", "language_not_wanted")
 
 
-@pytest.mark.parametrize("wrong", [{"version": "a/b"}, {"version": ""}, {"shard_bytes": 0}])
+def test_a_file_with_a_benchmark_goes_or_is_labelled(spark: SparkSession) -> None:
+    assert reasons(spark, contaminated=0)["f0"] == ("contamination", "contaminated")
+    assert reasons(spark, "release.contamination=label", contaminated=0)["f0"] == (None, None)
+
+
+@pytest.mark.parametrize("wrong", [{"contamination": "keep"}, {"version": "a/b"}, {"version": ""}, {"shard_bytes": 0}])
 def test_a_config_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         ReleaseConfig(**wrong)

@@ -27,14 +27,17 @@ CONTENTS = [
 
 
 def rows(contents: list[bytes]) -> pa.Table:
-    columns = [f for f in schema.RELEASE.columns if f.name not in ("content", "content_id", "redactions", "size")]
+    made_here = ("content", "content_id", "redactions", "benchmarks", "size")
+    columns = [f for f in schema.RELEASE.columns if f.name not in made_here]
     extra = [("shard", pa.string()), ("spans", schema.PII.columns.field("spans").type)]
+    extra.append(("overlaps", schema.CONTAMINATION.columns.field("overlaps").type))
     made = [
         {
             "repo": "acme/atlas", "repo_id": "git/acme/atlas", "revision": "1", "path": f"f{index}.py",
             "language": "Python",
             "blob_id": blob_id(content), "shard": "data/python/train-00000-of-00001.parquet",
             "spans": [span._asdict() for span in find_spans(content)],
+            "overlaps": [{"benchmark": "humaneval"}] if index == 1 else [],
         }
         for index, content in enumerate(contents)
     ]  # fmt: skip
@@ -62,6 +65,7 @@ def test_a_shard_holds_redacted_text_and_says_so(writer: shards.ShardWriter) -> 
     assert "fjord" not in written["content"].to_pylist()[1]
     assert written["content"].to_pylist()[2] == "x = 'café'\n"
     assert written["redactions"].to_pylist() == [0, 1, 0]
+    assert written["benchmarks"].to_pylist() == [None, "humaneval", None]
     assert [blob_id(text.encode()) for text in written["content"].to_pylist()] == written["content_id"].to_pylist()
     assert (entry["rows"], entry["redactions"]) == (3, 1)
 

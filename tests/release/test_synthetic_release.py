@@ -21,6 +21,7 @@ from stackcurate.kernels.opt_outs import parse
 from stackcurate.release import proof, receipts
 from stackcurate.release.correction import correct
 from stackcurate.release.ledger import read_ledger
+from stackcurate.release.lookup import lookup
 from stackcurate.release.past import load_past, whole_first
 from stackcurate.release.purge import purge
 from stackcurate.release.reelection import matched
@@ -51,6 +52,9 @@ def test_one_owner_of_many_touches_one_shard_per_language(tmp_path: Path, spark:
     given = proof.read_receipts((place / receipts.FOLDER / "v2.jsonl").read_text(), "v2")
     assert proof.prove(given, folder) == []
     assert sum(receipt["removed"] for receipt in given) == removed.num_rows
+    answer = lookup(open_workspace(place), "v2", owner(60))
+    assert set(answer["reason"].to_pylist()) == {"opted_out"}
+    assert sum(lookup(open_workspace(place), "v1", owner(60))["kept"].to_pylist()) > 0
 
 
 def test_requests_are_matched_without_a_session(tmp_path: Path) -> None:
