@@ -31,7 +31,7 @@ $(READY): pyproject.toml $(LOCK) $(JRE)
 train: $(TRAIN_READY) ## add torch to the environment: make train TORCH="torch==2.10.0"
 
 $(TRAIN_READY): $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" "safetensors>=0.4.3" "transformers>=5"
 	touch $@
 
 demo: setup ## build a small real release from about 25 packages, and print its funnel
@@ -43,7 +43,7 @@ test: setup train check ## all checks and tests, as CI runs them
 test-slow: setup train ## tests that take minutes: container image, standalone cluster, kill and resume
 	$(BIN)/python -m pytest -m slow
 
-check: setup ## lint, formatting, types
+check: setup train ## lint, formatting, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -28,7 +28,7 @@ from stackcurate.stages.near_dups import (
     verify,
     with_clusters,
 )
-from stackcurate.stages.tables import OnRows, blob_reader, by_blob, read, write
+from stackcurate.stages.tables import OnRows, blob_reader, by_blob, frame, read, write
 from stackcurate.workspace import Run, Workspace, read_table, runs
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _labels(build: Build, blobs: int, found: list[Run]) -> DataFrame:
     if blobs > build.config[near_dups.section].driver_documents:
         edges = _rows(build, schema.NEAR_DUP_EDGES, found).select("left_blob_id", "right_blob_id")
         return components(edges).toDF("blob_id", "cluster_id")
-    return build.spark.createDataFrame(clusters(read_table(build.workspace, schema.NEAR_DUP_EDGES, found)))
+    return frame(build.spark, clusters(read_table(build.workspace, schema.NEAR_DUP_EDGES, found)))
 
 
 def _rows(build: Build, table: schema.Table, found: list[Run]) -> DataFrame:

@@ -20,8 +20,8 @@ from nbformat import NotebookNode
 from stackcurate.kernels.pii import find_spans
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-QUICKSTART, NEAR_DUPS, LICENSES, PII, OPT_OUT = (
-    NOTEBOOKS[0].with_stem(stem) for stem in ("quickstart", "near_dups", "licenses", "pii", "opt_out")
+QUICKSTART, NEAR_DUPS, LICENSES, PII, OPT_OUT, QUALITY, TRAINING = (
+    NOTEBOOKS[0].with_stem(stem) for stem in ("quickstart", "near_dups", "licenses", "pii", "opt_out", "quality", "training")
 )
 PICTURES = {
     "quickstart": ["funnel", "limit"],
@@ -29,6 +29,8 @@ PICTURES = {
     "licenses": ["compared"],
     "pii": ["counts", "threshold"],
     "opt_out": ["touched"],
+    "quality": ["languages", "histograms"],
+    "training": ["waste", "loss"],
 }
 
 
@@ -217,6 +219,29 @@ def test_an_opt_out_is_proved_and_can_be_taken_back(opt_out: dict[str, str]) -> 
     assert re.search(r"v2 harbor/pilot.py nothing", opt_out["attribute"])
     assert "the shards of v1 again: True" in opt_out["withdrawn"]
     assert "carried ones are the same file: True" in opt_out["touched"]
+
+
+def test_each_filter_removes_something_and_looser_ones_less() -> None:
+    quality = run_now(QUALITY)
+    kept = {name: int(count) for name, count in re.findall(r"^(\S.*?) +(\d+) +[\d.]+%$", quality["ablation"], re.MULTILINE)}
+
+    assert kept["none"] > kept["max_line_length = 10,000"] >= kept["starcoder2"] >= kept["max_line_length = 300"]
+    assert kept["drop_generated = 0"] > kept["starcoder2"] > kept["min_alphabetic = 0.5"]
+    assert {"generated", "long_line", "low_alphabetic"} <= set(re.findall(r"^(\w+)", quality["examples"], re.MULTILINE))
+
+
+def test_a_model_learns_rows_by_heart() -> None:
+    pytest.importorskip("torch")
+    training = run_now(TRAINING)
+    fertility = {name: (float(python), float(c)) for name, python, c in re.findall(
+        r"^(.+, [\d,]+) +(\d\.\d\d) +(\d\.\d\d)$", training["fertility"], re.MULTILINE
+    )}  # fmt: skip
+
+    assert fertility["both, 1,024"][1] > 1.1 * fertility["Python, 1,024"][1]
+    assert min(fertility["both, 4,096"]) > max(fertility["both, 1,024"])
+    assert "stream: 0 of" in training["waste"]
+    assert float(re.search(r"(\d\.\d+) at last", training["loss"])[1]) < 0.1  # type: ignore[index]
+    assert "word for word: True" in training["samples"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -72,8 +72,12 @@ def added_pairs(bands: DataFrame, members: DataFrame, blobs: DataFrame, config: 
         blobs: blob_id and size of the present members.
         config: sizes of buckets.
     """
+    from pyspark.sql import functions as F
+
     keys = _keys(bands.join(members, "blob_id"))
     touched = keys.where("known <> present").select("key").distinct()
+    if members.where("known <> present").count() * (config.bands + 1) <= _MOST_SENT:
+        touched = F.broadcast(touched)  # or all keys of all blobs would be shuffled to look for a few
     return _named(_met(keys.join(touched, "key", "left_semi"), config, "generation"), blobs)
 
 
@@ -94,6 +98,8 @@ def changed_members(blobs: DataFrame, earlier: DataFrame) -> DataFrame:
     return now.join(then, "blob_id", "full_outer").selectExpr("blob_id", generation, *flags)
 
 
+_MOST_SENT = 10_000_000
+"""Keys that are sent to each task: 80 MB."""
 _ID = "xxhash64(blob_id) as id"
 """A number for a blob while its bands are shuffled: should two blobs share one, both are candidates."""
 

@@ -8,9 +8,13 @@ from typing import Annotated
 import typer
 
 from stackcurate.config import Config, load
+from stackcurate.errors import ConfigError
+from stackcurate.verbs import models
 from stackcurate.verbs.options import ConfigPath, Overrides, err, out
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Train models on a release, on V100s too.")
+for _verb in (models.export, models.evaluate, models.solve, models.generate, models.plan):
+    app.command()(_verb)
 
 ReleaseFolder = Annotated[str, typer.Option("--release", "-r", help="Folder or URI of a release.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write; existing files are not replaced.")]
@@ -29,6 +33,39 @@ def train_config(config: Path | None, overrides: list[str] | None) -> Config:
     from stackcurate.train.tokenizer import TokenizerConfig
 
     return load(config, {"tokenizer": TokenizerConfig, "stream": StreamConfig}, overrides or ())
+
+
+@app.callback(invoke_without_command=True)
+def train(  # noqa: PLR0917 - a verb has an argument per option
+    context: typer.Context,
+    release: Annotated[str | None, typer.Option("--release", "-r", help="Folder or URI of a release.")] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", "-p", help="A recipe: tiny, 125M, 1.1B, 3B, 7B, 15B.")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")] = Path("train-run"),
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Optimizer steps of the whole run.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run; begin where there is none.")] = False,
+    tokenizer: Annotated[Path | None, typer.Option("--tokenizer", "-t", help="Without one, one is trained.")] = None,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+) -> None:
+    """Train models on a release, on V100s too. On several GPUs: `torchrun ... -m stackcurate.train`, same options.
+
+    Example: `stackcurate train --preset tiny --release ws/releases/v1 --steps 200`
+    """
+    if context.invoked_subcommand is not None:
+        if release or preset or resume or steps or tokenizer or config or overrides:
+            raise ConfigError(f"options of a verb stand behind it: stackcurate train {context.invoked_subcommand} ...")
+        return
+    from stackcurate.train.launch import launch
+    from stackcurate.train.run import Request
+
+    more = [*(overrides or ()), *([f"train.steps={steps}"] if steps else ())]
+    launch(
+        Request(folder=output, release=release, preset=preset, config=config, overrides=tuple(more),
+                tokenizer=tokenizer, resume=resume),
+        lambda line: err.print(line, markup=False, highlight=False, soft_wrap=True),
+    )  # fmt: skip
 
 
 @app.command()

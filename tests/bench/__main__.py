@@ -5,17 +5,33 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.bench import attribution, build, licenses, loader, near_dups, opt_out, pii
+from tests.bench import (
+    attribution,
+    build,
+    contamination,
+    licenses,
+    loader,
+    near_dups,
+    opt_out,
+    pii,
+    quality,
+    sources,
+    train,
+)
 from tests.bench.measure import Line, as_json
 
 SUBJECTS: dict[str, Callable[[], Iterator[Line]]] = {
     "attribution": attribution.run,
     "build": build.run,
+    "contamination": contamination.run,
     "licenses": licenses.run,
     "loader": loader.run,
     "near_dups": near_dups.run,
     "opt_out": opt_out.run,
     "pii": pii.run,
+    "quality": quality.run,
+    "sources": sources.run,
+    "train": train.run,
 }
 """The benchmark of each subject."""
 

@@ -1,0 +1,237 @@
+"""Checkpoints: written beside, hashed, renamed; verified before they are loaded, on any number of ranks.
+
+A checkpoint is a folder `step-00000100` of torch's distributed checkpoints, and `index.json`: the position of the run
+and the SHA-256 of every file. A folder that ends in `.new` was never completed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
+from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
+from torch.optim import Optimizer
+
+from stackcurate.errors import TrainError
+from stackcurate.train.parallel import Ranks
+
+INDEX, FRESH = "index.json", ".new"
+BYTES_PER_PARAMETER = 12
+"""fp32 weights and AdamW's two moments."""
+
+
+@dataclass
+class Progress:
+    """Where a run stands.
+
+    Args:
+        step: optimizer steps that were done.
+        tokens: tokens that were trained on.
+        state: position of the stream, as JSON.
+        recipe: digest of what must not change.
+        scaler: state of the loss scale.
+        losses: those of late steps, oldest first.
+        drawn: rows drawn before each late step, as long as `losses`.
+        skips: ranges [start, stop) of drawn rows that are skipped.
+    """
+
+    step: int
+    tokens: int
+    state: str
+    recipe: str
+    scaler: dict[str, Any] = field(default_factory=dict)
+    losses: list[float] = field(default_factory=list)
+    drawn: list[int] = field(default_factory=list)
+    skips: list[tuple[int, int]] = field(default_factory=list)
+
+
+class Checkpoints:
+    """The checkpoints of a run.
+
+    Args:
+        folder: where they lie.
+        ours: the ranks that write them.
+        keep: how many are kept.
+    """
+
+    def __init__(self, folder: Path, ours: Ranks, *, keep: int = 3) -> None:
+        self.folder, self.ours, self.keep = folder, ours, keep
+
+    def save(self, model: nn.Module, optimizer: Optimizer, progress: Progress) -> Path:
+        """Write a checkpoint, hash its files, and give it its name; return the folder.
+
+        Raises:
+            TrainError: it cannot be written; nothing of it stays, older ones are untouched.
+        """
+        fresh = self._fresh(progress.step)
+        self.ours.alone(lambda: shutil.rmtree(fresh, ignore_errors=True))
+        weights, moments = get_state_dict(model, optimizer)
+        error: BaseException | None = None
+        files: dict[str, Any] = {}
+        try:
+            with _single():
+                writer = FileSystemWriter(fresh, sync_files=True)
+                save({"model": weights, "optimizer": moments}, storage_writer=writer, no_dist=self.ours.world == 1)
+            files = self._hashed(fresh)
+        except (OSError, CheckpointException, RuntimeError) as failed:
+            error = failed
+        answers = self.ours.gather((files, None if error is None else str(error)))
+        if wrong := [problem for _, problem in answers if problem]:
+            self._give_up(progress.step, error or OSError(wrong[0]))
+        merged = {name: seen for found, _ in answers for name, seen in found.items()}
+        return self.ours.alone(lambda: self._name(progress, merged))
+
+    def _fresh(self, step: int) -> Path:
+        return self.folder / f"step-{step:08d}{FRESH}"
+
+    def _give_up(self, step: int, error: BaseException) -> None:
+        if self.ours.first:
+            shutil.rmtree(self._fresh(step), ignore_errors=True)
+        first = next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), repr(error))
+        raise TrainError(
+            f"the checkpoint of step {step} cannot be written ({first}); older ones are whole. Free some space"
+        ) from error
+
+    def _hashed(self, fresh: Path) -> dict[str, Any]:
+        mine = sorted(fresh.glob(f"__{self.ours.rank}_*")) + ([fresh / ".metadata"] if self.ours.first else [])
+        return {path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)} for path in mine}
+
+    def _name(self, progress: Progress, files: dict[str, Any]) -> Path:
+        fresh = self._fresh(progress.step)
+        final = fresh.with_suffix("")
+        try:
+            text = json.dumps({"progress": asdict(progress), "files": files}, indent=1)
+            with (fresh / INDEX).open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            shutil.rmtree(final, ignore_errors=True)  # of the same step, before a rollback
+            fresh.rename(final)
+            handle = os.open(self.folder, os.O_RDONLY)
+            os.fsync(handle)
+            os.close(handle)
+        except OSError as error:
+            self._give_up(progress.step, error)
+        for old in list(self._steps())[self.keep :]:
+            shutil.rmtree(old, ignore_errors=True)
+        return final
+
+    def _steps(self) -> Iterator[Path]:
+        """Yield what is complete, newest first."""
+        found = (path for path in self.folder.glob("step-*") if path.suffix != FRESH and (path / INDEX).is_file())
+        yield from sorted(found, reverse=True)
+
+    def newest(self, *, drawn: int | None = None) -> tuple[Path, Progress, list[str]] | None:
+        """Return the newest checkpoint whose files are whole, its progress, and what is wrong with newer ones.
+
+        Args:
+            drawn: only those of a stream that had drawn no more rows than this.
+
+        Raises:
+            TrainError: there are checkpoints, and all are damaged.
+        """
+        damaged: list[str] = []
+        for folder in self.ours.alone(lambda: list(self._steps())):
+            problem = "; ".join(found for found in self.ours.gather(self._problem(folder)) if found)
+            if problem:
+                damaged.append(f"{folder.name} is left out: {problem}")
+                continue
+            progress = read_progress(folder)
+            if drawn is None or json.loads(progress.state)["drawn"] <= drawn:
+                return folder, progress, damaged
+        if damaged:
+            raise TrainError(f"{self.folder}: no checkpoint is whole: {'; '.join(damaged)}")
+        return None
+
+    def _problem(self, folder: Path) -> str:
+        """Return what is wrong with this rank's share of the files."""
+        try:
+            files = sorted(json.loads((folder / INDEX).read_text(encoding="utf-8"))["files"].items())
+            for name, seen in files[self.ours.rank :: self.ours.world]:
+                path = folder / Path(name).name
+                size = path.stat().st_size if path.is_file() else 0
+                if size != seen["bytes"]:
+                    return f"{path.name} has {size:,} of {seen['bytes']:,} bytes"
+                if _sha256(path) != seen["sha256"]:
+                    return f"{path.name} changed since it was written"
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            return f"{INDEX} is damaged ({error!r})"
+        return ""
+
+    def forget_after(self, step: int) -> None:
+        """Remove the checkpoints of later steps, which a rollback made void."""
+
+        def remove() -> None:
+            for path in self.folder.glob("step-*"):
+                if int(path.name.removesuffix(FRESH).rpartition("-")[2]) > step:
+                    shutil.rmtree(path, ignore_errors=True)
+
+        self.ours.alone(remove)
+
+
+@contextmanager
+def _single() -> Iterator[None]:
+    """Keep torch from warning that one process saves alone: that is what is meant."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        yield
+
+
+def load_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer, ours: Ranks) -> None:
+    """Load weights and moments into a model that may be sharded in another way than they were.
+
+    Raises:
+        TrainError: they are of a model of another shape.
+    """
+    weights, moments = get_state_dict(model, optimizer)
+    state = {"model": weights, "optimizer": moments}
+    try:
+        with _single():
+            load(state, storage_reader=FileSystemReader(folder), no_dist=ours.world == 1)
+        set_state_dict(model, optimizer, model_state_dict=weights, optim_state_dict=moments)
+    except (CheckpointException, ValueError, RuntimeError, KeyError) as error:
+        raise TrainError(f"{folder}: holds no weights of this model ({error})") from error
+
+
+def load_weights(folder: Path, model: nn.Module) -> None:
+    """Load weights alone into a model that is not sharded."""
+    weights = model.state_dict()
+    with _single():
+        load({"model": weights}, storage_reader=FileSystemReader(folder), no_dist=True)
+    model.load_state_dict(weights)
+
+
+def read_progress(folder: Path) -> Progress:
+    """Return where the run stood at a checkpoint."""
+    values = json.loads((folder / INDEX).read_text(encoding="utf-8"))["progress"]
+    values["skips"] = [(start, stop) for start, stop in values["skips"]]
+    return Progress(**values)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_space(folder: Path, parameters: int) -> None:
+    """Refuse to start where not even one checkpoint fits.
+
+    Raises:
+        TrainError: the disk is too full.
+    """
+    needed, free = parameters * BYTES_PER_PARAMETER, shutil.disk_usage(folder).free
+    if free < needed:
+        raise TrainError(f"{folder}: a checkpoint needs {needed / 1e9:,.1f} GB, {free / 1e9:,.1f} GB are free")
