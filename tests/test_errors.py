@@ -13,7 +13,7 @@ from stackcurate.errors import ConfigError, SchemaError, StackcurateError
 def test_all_errors_hang_on_one_tree_that_the_docstring_draws() -> None:
     classes = [one for _, one in inspect.getmembers(errors, inspect.isclass) if one.__module__ == errors.__name__]
 
-    assert len(classes) == 7
+    assert len(classes) == 8
     assert all(issubclass(one, StackcurateError) for one in classes)
     assert all(one.__name__ in str(errors.__doc__) and one.__doc__ for one in classes)
 

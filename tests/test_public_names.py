@@ -12,6 +12,7 @@ import pytest
 
 import stackcurate
 from stackcurate.pipeline import build, load_config
+from stackcurate.release.attribution import Attribution
 from stackcurate.stage import Stage
 from stackcurate.workspace import Workspace
 
@@ -25,7 +26,7 @@ def in_fresh_process(code: str) -> list[str]:
 def test_each_name_resolves(name: str) -> None:
     value = getattr(stackcurate, name)
 
-    assert ismodule(value) or isfunction(value) or value in (Stage, Workspace, stackcurate.PIPELINE)
+    assert ismodule(value) or isfunction(value) or value in (Attribution, Stage, Workspace, stackcurate.PIPELINE)
     assert vars(stackcurate)[name] is value, "found without __getattr__ the second time"
 
 

@@ -46,7 +46,7 @@ def presidio_findings(text: str, engine: str = "") -> list[Span]:
         Spans with Presidio's names of entities and scores without context; the rule is the recognizer.
 
     >>> [(span.entity, span.score) for span in presidio_findings("std::x of karin@firma.se")]
-    [('IP_ADDRESS', 0.1), ('EMAIL_ADDRESS', 1.0)]
+    [('IP_ADDRESS', 0.6), ('EMAIL_ADDRESS', 1.0)]
     """
     content = text.encode("utf-8", "surrogatepass")
     found: list[Span] = []

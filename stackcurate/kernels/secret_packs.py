@@ -101,7 +101,7 @@ def rewritten(expression: str) -> str:
     named groups become plain ones.
 
     >>> rewritten(r"\b(x-(?i)[^a]\s|b)\z")
-    '\\b(x-(?i:[^a\\n][ \\t\\r\\x0c])|(?i:b))$'
+    '\\b(x-(?i:[^\\na][ \\t\\r\\x0c])|(?i:b))$'
     """
     out: list[str] = []
     flags: list[str] = [""]  # of each open group: what a flag opened in it

@@ -26,7 +26,8 @@ RUN = Run(table=TABLE.name, run_id="r1", digest="d")
 
 def rows(count: int) -> pa.Table:
     ids = [blob_id(b"%d" % number) for number in range(count)]
-    return pa.table({"blob_id": ids, "cluster_id": ids, "error": pa.nulls(count, pa.string())})
+    columns = {"blob_id": ids, "cluster_id": ids, "generation": [0] * count, "error": pa.nulls(count, pa.string())}
+    return pa.table(columns, schema=TABLE.columns)
 
 
 def test_rows_come_back_as_they_were_written(spark: SparkSession, workspace: Workspace) -> None:
