@@ -18,7 +18,10 @@ _WARM_UP = b"""# Copyright 2020 Example
 # Permission is hereby granted to any good person obtaining a copy of this software and documentation files, to deal in
 # the Software with every restriction, including the rights to use, copy, modify, merge and publish copies of it.
 """
-"""A notice like no rule, so that a scan goes through all matchers and what they load on first use is there."""
+"""A notice like no rule, so that a scan goes through all matchers and what they load on first use is there.
+
+A picture's name is another matter to libmagic, which is asked with more of its rules then.
+"""
 
 
 def preload() -> None:
@@ -32,7 +35,7 @@ def preload() -> None:
     from stackcurate.kernels.license_scan import scan
 
     with suppress(MissingDependencyError):
-        scan([_WARM_UP], [".py"])
+        scan([_WARM_UP, _WARM_UP + b"# icon"], [".py", ".py"])
     gc.collect()
     gc.freeze()
 

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stackcurate.kernels import license_spans
+
 Block = tuple[int, int, int]
 
 
@@ -27,10 +29,70 @@ class Aligner:
 
     legalese: int
     is_late: Callable[[], bool]
+    _highs: dict[int, Any] = field(default_factory=dict)
     _source: Any = None
     _query: npt.NDArray[np.int32] = field(init=False)
     _positions: Any = None
     _matchable: npt.NDArray[np.bool_] = field(init=False)
+
+    def match_sequence(
+        self,
+        idx: Any,
+        rule: Any,
+        query_run: Any,
+        high_postings: Mapping[int, Sequence[int]],
+        start_offset: int = 0,
+        match_blocks: Any = None,  # noqa: ARG002 always the one below
+    ) -> list[Any]:
+        """Return what ScanCode's `match_sequence` returns: a match for each block that a run shares with a rule.
+
+        Args:
+            idx: ScanCode's index.
+            rule: the rule to align.
+            query_run: the part of the file.
+            high_postings: positions in the rule by legalese token.
+            start_offset: where in the part to begin.
+            match_blocks: not used.
+        """
+        from licensedcode.match import LicenseMatch
+        from licensedcode.match_seq import MATCH_SEQ, MATCH_SEQ_ORDER
+        from licensedcode.spans import Span
+
+        begin, finish, query = query_run.start + start_offset, query_run.end, query_run.query
+        if begin > finish or not query_run.is_matchable(include_low=False):
+            return []
+        tokens, own, highs = query.tokens, idx.tids_by_rid[rule.rid], self._high_positions(idx, rule.rid)
+        matchables, start, matches = query_run.matchables, begin, []
+        while start <= finish:
+            found = self.match_blocks(tokens, own, start, finish + 1, high_postings, self.legalese, matchables)
+            if not found:
+                break
+            for at, place, size in found:
+                if size > 1 or tokens[at] < self.legalese:
+                    positions = Span(list(range(place, place + size)))
+                    matches.append(
+                        LicenseMatch(
+                            rule=rule,
+                            qspan=Span(list(range(at, at + size))),
+                            ispan=positions,
+                            hispan=license_spans.of(Span, positions.set & highs),
+                            query_run_start=begin,
+                            matcher=MATCH_SEQ,
+                            matcher_order=MATCH_SEQ_ORDER,
+                            query=query,
+                        )
+                    )
+            start = max(start, found[-1][0] + found[-1][2])
+        return matches
+
+    def _high_positions(self, idx: Any, rid: int) -> Any:
+        """Return the positions of legalese in a rule."""
+        from intbitset import intbitset
+
+        if rid not in self._highs:
+            tokens = idx.tids_by_rid[rid]
+            self._highs[rid] = intbitset([at for at, token in enumerate(tokens) if token < self.legalese])
+        return self._highs[rid]
 
     def match_blocks(
         self,

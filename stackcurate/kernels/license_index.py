@@ -105,11 +105,15 @@ class QueryState:
         query: ScanCode's query.
         tokens: its token ids.
         rules: rules that may be candidates of any run: no run holds more than the whole file does.
+        matched: how many distinct tokens of the file each of them has.
+        distinct: how many the file has.
     """
 
     query: Any
     tokens: Ints
     rules: Longs
+    matched: Longs
+    distinct: int
 
 
 @dataclass(kw_only=True)
@@ -119,15 +123,18 @@ class Candidates:
     Args:
         rules: the rules as arrays.
         seen: scratch: per token id its count in the run, all zero between calls.
+        present: scratch: the same, whether it is in the run at all.
         state: what the runs of the current file share.
     """
 
     rules: Rules
     seen: Ints = field(init=False)
+    present: npt.NDArray[np.uint8] = field(init=False)
     state: QueryState | None = None
 
     def __post_init__(self) -> None:
         self.seen = np.zeros(self.rules.vocabulary, dtype=np.int32)
+        self.present = np.zeros(self.rules.vocabulary, dtype=np.uint8)
 
     def compute(
         self,
@@ -148,7 +155,9 @@ class Candidates:
             return []
         positions = np.array(query_run.matchables.tolist(), dtype=np.int64)
         tokens, counts = np.unique(self.state.tokens[positions], return_counts=True)
-        rules, matched = self._by_sets(self.state.rules, tokens)
+        rules, matched = self.state.rules, self.state.matched
+        if len(tokens) < self.state.distinct:
+            rules, matched = self._by_sets(rules, tokens)
         if high_resemblance:
             resemblance = matched / (len(tokens) + self.rules.thresholds["length_unique"][rules] - matched)
             alike = resemblance >= high_resemblance_threshold
@@ -167,6 +176,7 @@ class Candidates:
         """Let go of the file; what an interrupted call had written goes too."""
         self.state = None
         self.seen.fill(0)
+        self.present.fill(0)
 
     def _begin(self, query: Any) -> QueryState:
         """Find the rules that may be candidates of some run of a file.
@@ -180,20 +190,26 @@ class Candidates:
         high = present[: np.searchsorted(present, self.rules.legalese)]
         found = count_postings(high, self.rules.posting_offsets, self.rules.postings, len(self.rules.rids))
         rules = np.flatnonzero(found >= self.rules.thresholds["min_high_unique"])
-        return QueryState(query=query, tokens=tokens, rules=self._by_sets(rules, present)[0])
+        rules, matched = self._by_sets(rules, present)
+        return QueryState(query=query, tokens=tokens, rules=rules, matched=matched, distinct=len(present))
 
     def _by_sets(self, rules: Longs, tokens: Ints) -> tuple[Longs, Longs]:
         """Return the rules that share enough distinct tokens, and how many they share."""
-        return self._by_counts(rules, tokens, np.int32(1), "_unique")
+        from stackcurate.kernels.license_index_numba import count_distinct
+
+        here = self.rules
+        least = here.thresholds["min_high_unique"], here.thresholds["min_unique"]
+        self.present[tokens] = 1
+        matched = count_distinct(rules, here.offsets, here.tokens, self.present, here.legalese, least)
+        self.present[tokens] = 0
+        keep = (matched > 0) & (matched / here.thresholds["length_unique"][rules] >= here.containment[rules])
+        return rules[keep], matched[keep]
 
     def _by_multisets(self, rules: Longs, tokens: Ints, counts: Longs) -> tuple[Longs, Longs]:
         """Return the rules that share enough tokens, repeats counted, and how many they share."""
-        return self._by_counts(rules, tokens, counts, "")
-
-    def _by_counts(self, rules: Longs, tokens: Ints, counts: Any, limit: str) -> tuple[Longs, Longs]:
         from stackcurate.kernels.license_index_numba import count_shared
 
-        limits = {name: self.rules.thresholds[f"{name}{limit}"][rules] for name in ("min_high", "min", "length")}
+        limits = {name: self.rules.thresholds[name][rules] for name in ("min_high", "min", "length")}
         here = self.rules
         self.seen[tokens] = counts
         matched, high = count_shared(rules, here.offsets, here.tokens, here.counts, self.seen, here.legalese)

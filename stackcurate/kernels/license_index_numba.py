@@ -20,6 +20,35 @@ def count_postings(tokens: Any, offsets: Any, postings: Any, rules: int) -> Any:
 
 
 @compiled
+def count_distinct(rules: Any, offsets: Any, tokens: Any, present: Any, legalese: int, least: Any) -> Any:
+    """Count the distinct tokens that each rule shares with what is present; 0 where they are too few.
+
+    Args:
+        rules: numbers of the rules to look at.
+        offsets: where the tokens of each rule begin.
+        tokens: distinct tokens of all rules, in order, legalese first.
+        present: by token, whether it is there.
+        legalese: number of legalese tokens.
+        least: by rule, how many legalese tokens and how many tokens must be shared.
+    """
+    shared = np.zeros(len(rules), np.int64)
+    for k in range(len(rules)):
+        rule = rules[k]
+        at, end, count = offsets[rule], offsets[rule + 1], 0
+        while at < end and tokens[at] < legalese:
+            count += present[tokens[at]]
+            at += 1
+        if count < least[0][rule] or count + end - at < least[1][rule]:
+            continue
+        while at < end:
+            count += present[tokens[at]]
+            at += 1
+        if count >= least[1][rule]:
+            shared[k] = count
+    return shared
+
+
+@compiled
 def count_shared(rules: Any, offsets: Any, tokens: Any, counts: Any, seen: Any, legalese: int) -> Any:
     """Count the tokens that each rule shares with what was seen, all of them and the legalese alone."""
     shared = np.zeros((2, len(rules)), np.int64)

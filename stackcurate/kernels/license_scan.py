@@ -1,8 +1,9 @@
 """What ScanCode finds in a blob: licence detections, declared licence, restrictive words, copyright holders.
 
-The findings are those of unmodified ScanCode on the same file (`scancode.api.get_licenses`), about thirty times
-sooner; `reference=True` runs it unmodified. Two things are ours: UTF-16 and UTF-32, in which ScanCode finds
-nothing, are read as UTF-8, and an unfinished scan says so, where ScanCode returns what it has in silence.
+The findings are those of unmodified ScanCode on the same file (`scancode.api.get_licenses`), about sixty times sooner
+for sources and fourteen times for licence files; `reference=True` runs it unmodified. Two things are ours: UTF-16 and
+UTF-32, in which ScanCode finds nothing, are read as UTF-8, and an unfinished scan says so, where ScanCode returns what
+it has in silence.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +23,14 @@ import pyarrow as pa
 from stackcurate import schema
 from stackcurate.config import setting
 from stackcurate.kernels import content as contents
-from stackcurate.kernels import license_manifest, license_names, license_residual, license_scancode
+from stackcurate.kernels import (
+    license_filetype,
+    license_holders,
+    license_manifest,
+    license_names,
+    license_residual,
+    license_scancode,
+)
 from stackcurate.kernels.license_deadline import Deadline, OutOfTimeError, limited
 
 HEADER_BYTES = 16 * 1024
@@ -178,9 +186,11 @@ def _scan_file(blob: bytes, kind: str, config: LicenseScanConfig) -> dict[str, A
         location = _write(at, kind, blob)
         try:
             with nullcontext() if config.reference else limited(config.limit_seconds):
+                if not config.reference and not license_names.is_manifest_name(kind):
+                    license_filetype.tell_typecode(location, blob)
                 row |= _findings(location, kind, deadline)
                 if config.holders and _is_legal(kind, row["detections"]):
-                    row["holders"] = _holders(location, license_names.is_license_name(kind), config)
+                    row |= _holders(location, kind, config)
         except OutOfTimeError:
             row["error"] = "holders_deadline" if "declared" in row else "deadline"
         finally:
@@ -196,6 +206,13 @@ def _findings(location: str, kind: str, deadline: Deadline) -> dict[str, Any]:
         "unmatched": _unmatched(location, found) if license_names.is_license_name(kind) else None,
         "status": "deadline" if deadline.hit else "complete",
     }
+
+
+def _holders(location: str, kind: str, config: LicenseScanConfig) -> dict[str, Any]:
+    size = config.holders_bytes if license_names.is_license_name(kind) else HEADER_BYTES
+    deadline = Deadline(config.deadline_seconds)
+    found = license_holders.holders(location, size, deadline, reference=config.reference)
+    return {"holders": found, "error": "holders_deadline" if deadline.hit else None}
 
 
 def _is_legal(kind: str, detections: Detections) -> bool:
@@ -273,27 +290,3 @@ def _unmatched(location: str, found: list[tuple[Any, dict[str, Any]]]) -> str | 
     lines = (line for _, line in query_lines(location=location))
     vocabulary = license_scancode.load().index.dictionary
     return license_residual.restrictions(lines, vocabulary, STOPWORDS, matched, granted=bool(matched))
-
-
-def _holders(location: str, is_license: bool, config: LicenseScanConfig) -> list[str]:
-    """Return copyright holders, each once, in order of their lines."""
-    from cluecode.copyrights import detect_copyrights_from_lines
-    from textcode.analysis import numbered_text_lines
-
-    lines = _first(numbered_text_lines(location, demarkup=True), config.holders_bytes if is_license else HEADER_BYTES)
-    found = detect_copyrights_from_lines(
-        list(lines),
-        include_copyrights=False,
-        include_authors=False,
-        deadline=Deadline(config.deadline_seconds),
-    )
-    return list(dict.fromkeys(detection.holder for detection in found))
-
-
-def _first(lines: Iterable[tuple[int, str]], size: int) -> Iterator[tuple[int, str]]:
-    """Yield lines until their length adds up to a size in characters."""
-    for number, line in lines:
-        size -= len(line)
-        if size < 0:
-            return
-        yield number, line

@@ -1,9 +1,11 @@
 """ScanCode as a library: loaded once per process, its slow parts replaced, every replacement guarded.
 
 Replaced are the choice of candidate rules (`license_index`), their alignment (`license_alignment`), the arithmetic of
-spans (`license_spans`), three properties of a query run that walk the whole file for every run, and the reading of
-matched text where it cannot change the answer. Each piece of ScanCode that is replaced, or whose reading made a
-replacement sound, is compared with the source that was read: another ScanCode fails loudly.
+spans (`license_spans`), the joining of two matches of one rule, three properties of a query run that walk the whole
+file for every run, and the reading of matched text where it cannot change the answer. Beside that, types of files are
+told (`license_filetype`) and what the copyright detector asks is remembered (`license_holders`). Each piece of ScanCode
+that is replaced, or whose reading made a replacement sound, is compared with the source that was read: another
+ScanCode fails loudly.
 """
 
 from __future__ import annotations
@@ -31,11 +33,16 @@ UPSTREAM = {
     "licensedcode.match_set:compute_candidates": "77570776c0727dec",
     "licensedcode.match_set:compare_token_sets": "3a15e8e201d642eb",
     "licensedcode.match_set:filter_dupes": "25437b86d5bb3b5a",
+    "licensedcode.query:build_query": "0c1a81d6a2b4a84c",
+    "licensedcode.query:Query": "ec284f5d98795a76",
     "licensedcode.query:QueryRun": "c45946444e8cadfe",
     "licensedcode.match_seq:match_sequence": "0ff190df0c3882e6",
     "licensedcode.seq:match_blocks": "3121d7c29961b513",
     "licensedcode.seq:find_longest_match": "d314e1c9bfeca88b",
     "licensedcode.seq:extend_match": "45865aec6761ff18",
+    "licensedcode.match:LicenseMatch.update": "b413b7df2e1f707c",
+    "licensedcode.match:LicenseMatch.combine": "38f020c3a0c5e802",
+    "licensedcode.match:DiscardReason": "0a97c3ac2a3ccdcc",
     "licensedcode.spans:Span": "b894352a95455f8f",
     "licensedcode.index:LicenseIndex.get_approximate_matches": "74146f0738ed1d20",
     "licensedcode.index:LicenseIndex.get_query_run_approximate_matches": "104b986c6261bef2",
@@ -43,6 +50,18 @@ UPSTREAM = {
     "licensedcode.detection:LicenseDetection.from_matches": "41df19cdd39d6b76",
     "licensedcode.detection:process_detections": "a8b398c5d65d0f2f",
     "licensedcode.detection:detect_licenses": "993f92a192b34c6b",
+    "typecode.contenttype:Type": "73ccd9ae2ec462b9",
+    "textcode.analysis:numbered_text_lines": "01f241dfee2f4bdc",
+    "textcode.analysis:break_numbered_unicode_text_lines": "78ec5826da164f3e",
+    "cluecode.copyrights:CopyrightDetector": "2dfd3173e0db4a26",
+    "cluecode.copyrights:detect_copyrights_from_lines": "91a7f8d2bdd04d97",
+    "cluecode.copyrights:collect_candidate_lines": "369d9a629b419cf3",
+    "cluecode.copyrights:prepare_text_line": "254f44f5895ac34f",
+    "cluecode.copyrights:is_candidate": "8571b59154e423e4",
+    "pygmars.lex:Lexer.lex_tokens": "104faad36b50adf5",
+    "pygmars.parse:Parser.parse": "c013dfa942f264b0",
+    "pygmars.parse:Rule.parse": "1fcc87c318a2262a",
+    "pygmars.parse:ParseString": "9766959af7fd63c7",
 }
 """SHA-256 of the source of each definition, first 16 digits.
 
@@ -188,14 +207,16 @@ class _Textless:
 
 def _replacements(candidates: license_index.Candidates, aligner: Aligner) -> list[tuple[Any, str, Any]]:
     """Return owner, name and replacement of each piece of ScanCode that is replaced."""
-    from licensedcode import detection, index, match_set
+    from licensedcode import detection, match_seq, match_set
+    from licensedcode.match import LicenseMatch
     from licensedcode.query import QueryRun
     from licensedcode.spans import Span
 
     return [
         *((Span, name, method) for name, method in license_spans.methods().items()),
         (match_set, "compute_candidates", candidates.compute),
-        (index, "match_blocks_seq", aligner.match_blocks),
+        (match_seq, "match_sequence", aligner.match_sequence),
+        (LicenseMatch, "update", _lean_update(LicenseMatch.update)),
         (QueryRun, "is_digits_only", _is_digits_only),
         (QueryRun, "high_matchables", _part_of_query("high_matchables")),
         (QueryRun, "low_matchables", _part_of_query("low_matchables")),
@@ -212,6 +233,21 @@ def _lazy_false_positive(is_false_positive: Callable[..., bool]) -> Callable[...
         return is_false_positive(textless, package_license) and is_false_positive(license_matches, package_license)
 
     return false_positive
+
+
+def _lean_update(update: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Join two matches of one rule by one matcher without a third, and without comparing the rule with itself."""
+
+    def lean_update(self: Any, other: Any) -> Any:
+        if self.discard_reason or self.rule is not other.rule or other.matcher not in self.matcher:
+            return update(self, other)
+        self.qspan |= other.qspan
+        self.ispan |= other.ispan
+        self.hispan |= other.hispan
+        self.query_run_start = min(self.query_run_start, other.query_run_start)
+        return self
+
+    return lean_update
 
 
 def _is_digits_only(run: Any) -> bool:

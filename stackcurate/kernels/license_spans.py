@@ -14,20 +14,41 @@ def methods() -> dict[str, Any]:
     from intbitset import intbitset
 
     def init(self: Any, *args: Any) -> None:
-        if not args:
-            self._set = intbitset()
-        elif len(args) == 1:
+        if len(args) == 1:
             only = args[0]
-            if isinstance(only, int):
+            if type(only) is type(self):
+                self._set = intbitset(only._set)  # noqa: SLF001 ScanCode's own field
+            elif isinstance(only, int):
                 self._set = intbitset(args)
             else:
-                self._set = intbitset(only if isinstance(only, intbitset | list | range) else list(only))
+                self._set = intbitset(only if isinstance(only, intbitset | list) else list(only))
         elif len(args) == 2:
-            self._set = intbitset(range(args[0], args[1] + 1))
+            self._set = intbitset(list(range(args[0], args[1] + 1)))
         else:
             self._set = intbitset(list(args))
 
-    return {"__init__": init, "__contains__": _contains, "__and__": _and, "overlap": _overlap, "distance_to": _distance}
+    return {
+        "__init__": init,
+        "__contains__": _contains,
+        "__and__": _and,
+        "__or__": _or,
+        "__eq__": _equals,
+        "__hash__": _hash,
+        "overlap": _overlap,
+        "distance_to": _distance,
+    }
+
+
+def of(span: Any, positions: Any) -> Any:
+    """Return a span that takes a set of positions for its own.
+
+    Args:
+        span: ScanCode's `Span`.
+        positions: an `intbitset` that nobody else changes.
+    """
+    made = span.__new__(span)
+    made._set = positions  # noqa: SLF001 ScanCode's own field
+    return made
 
 
 def _contains(self: Any, other: Any) -> Any:
@@ -43,7 +64,19 @@ def _contains(self: Any, other: Any) -> Any:
 
 
 def _and(self: Any, *others: Any) -> Any:
-    return type(self)(self._set.intersection(*[other._set for other in others]))  # noqa: SLF001 ScanCode's own field
+    return of(type(self), self._set.intersection(*[other._set for other in others]))  # noqa: SLF001 ScanCode's own field
+
+
+def _or(self: Any, *others: Any) -> Any:
+    return of(type(self), self._set.union(*[other._set for other in others]))  # noqa: SLF001 ScanCode's own field
+
+
+def _equals(self: Any, other: Any) -> bool:
+    return type(other) is type(self) and self._set == other._set  # noqa: SLF001 ScanCode's own field
+
+
+def _hash(self: Any) -> int:
+    return hash(tuple(self._set))  # as the original: a class that sets __eq__ alone has none
 
 
 def _overlap(self: Any, other: Any) -> int:

@@ -99,6 +99,8 @@ license_scan = Stage(
     modules=(
         "kernels.license_alignment",
         "kernels.license_deadline",
+        "kernels.license_filetype",
+        "kernels.license_holders",
         "kernels.license_index",
         "kernels.license_index_numba",
         "kernels.license_spans",

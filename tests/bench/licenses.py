@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,8 +31,8 @@ from tests.license_answers import SITE, digest, is_legal, kept_of, kept_of_facts
 
 SUBJECT, OURS, API, CLI = "licenses", "stackcurate", "scancode.api.get_licenses", "scancode -l -n 1"
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
-"""Share of the files to use: 1 takes a quarter of an hour."""
-SOURCE_FILES, PEER_FILES = int(1_200 * SCALE), int(60 * SCALE)
+"""Share of the files that the peers scan, and of the recorded answers: 1 takes a quarter of an hour."""
+SOURCE_FILES, PEER_FILES = 1_200, int(60 * SCALE)
 SUFFIXES = {
     ".py",
     ".pyi",
@@ -52,6 +52,7 @@ SUFFIXES = {
 }
 LARGEST = 1_000_000
 """Bytes of the largest file."""
+Item = TypeVar("Item")
 GOALS = {
     "ratio_to_api_source": 30.0,
     "ratio_to_cli": 20.0,
@@ -60,6 +61,7 @@ GOALS = {
     "json_differences": 0.0,
     "files_compared": 5_000.0,
     "private_mb_per_worker": 200.0,
+    "worst_cpu_s:p99.9": 2.0,
     "worst_cpu_s": 10.0,
 }
 
@@ -90,8 +92,9 @@ def run() -> Iterator[Line]:
         yield line("json_differences", OURS, differences + answers["differences"], "files")
         yield line("files_compared", OURS, compared + answers["compared"], "files")
         yield line("private_mb_per_worker", OURS, done("memory", evenly(licences, 100), base)["mb"], "MB")
-        worst = done("worst", [], base)["worst"]
-        yield line("worst_cpu_s", OURS, max(worst, sources["worst"], legal["worst"]), "s")
+        real = sorted([*sources["each"].values(), *legal["each"].values(), *answers["each"].values()])
+        yield line("worst_cpu_s:p99.9", OURS, real[int(0.999 * len(real))], "s")
+        yield line("worst_cpu_s", OURS, max(done("worst", [], base)["worst"], real[-1]), "s")
 
 
 def line(name: str, who: str, value: float, unit: str) -> Line:
@@ -121,7 +124,7 @@ def chosen(*, legal: bool, limit: int) -> list[str]:
     return evenly([texts[content] for content in sorted(texts, key=lambda text: (len(text), text))], limit)
 
 
-def evenly(items: Sequence[str], limit: int) -> list[str]:
+def evenly(items: Sequence[Item], limit: int) -> list[Item]:
     """Return items at even distances, at most `limit`."""
     count = min(limit, len(items))
     return [items[int((at + 0.5) * len(items) / count)] for at in range(count)]
@@ -182,23 +185,21 @@ def scan_all(paths: Sequence[str], *, reference: bool) -> dict[str, Any]:
             row = scan([(SITE / path).read_bytes()], [path], LicenseScanConfig(holders=False)).to_pylist()[0]
             kept[path] = digest(kept_of_facts(row["detections"] or []))
         each[path] = time.process_time() - begin
-    return {"kept": kept, "each": each, "seconds": sum(each.values()), "worst": max(each.values())}
+    return {"kept": kept, "each": each, "seconds": sum(each.values())}
 
 
 def compare_answers() -> dict[str, Any]:
     """Compare the answers with those that unmodified ScanCode was recorded to give, JSON and facts."""
-    answers = recorded()
+    answers = evenly(recorded(), int(SCALE * len(recorded())))
+    ours = scan_all([answer.path for answer in answers], reference=False)
     different = 0
     for answer in answers:
         with license_scancode.running(reference=False):
             whole = digest(whole_answer(SITE / answer.path))
-        content = (SITE / answer.path).read_bytes()
-        row = scan([content], [answer.path], LicenseScanConfig(holders=False)).to_pylist()[0]
-        kept = digest(kept_of_facts(row["detections"] or []))
-        if (whole, kept) != (answer.whole, answer.kept):
+        if (whole, ours["kept"][answer.path]) != (answer.whole, answer.kept):
             different += 1
             say(f"different: {answer.path}")
-    return {"differences": different, "compared": len(answers)}
+    return {"differences": different, "compared": len(answers), "each": ours["each"]}
 
 
 def worker_memory(paths: Sequence[str]) -> dict[str, Any]:

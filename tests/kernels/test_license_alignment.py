@@ -44,3 +44,26 @@ def test_nothing_is_found_when_the_time_is_over() -> None:
 def test_blocks_are_joined_only_where_both_sides_touch() -> None:
     assert joined([(0, 0, 1), (1, 2, 1), (2, 3, 2)]) == [(0, 0, 1), (1, 2, 3)]
     assert joined([]) == []
+
+
+def test_matches_are_those_of_scancode() -> None:
+    """An edited licence, twice, so that a rule is aligned again behind its first place."""
+    from licensedcode import match_seq
+    from licensedcode.query import build_query
+
+    from stackcurate.kernels import license_scancode
+
+    index = license_scancode.load().index
+    rule = next(rule for rule in index.rules_by_rid if rule.identifier == "mit.LICENSE")
+    words = rule.text.split()
+    edited = " ".join(word for at, word in enumerate(words) if at % 9)
+    query = build_query(query_string=f"{edited}\n\nand again, for the merchantability of it:\n\n{edited}", idx=index)
+    aligner = Aligner(legalese=index.len_legalese, is_late=lambda: False)
+    arguments = (index, rule, query.whole_query_run(), index.high_postings_by_rid[rule.rid])
+    for start in (0, 40):
+        ours, theirs = (
+            [(m.qspan, m.ispan, m.hispan, m.query_run_start, m.matcher_order) for m in match(*arguments, start)]
+            for match in (aligner.match_sequence, match_seq.match_sequence)
+        )
+        assert ours == theirs
+        assert len(ours) > 10
