@@ -7,142 +7,27 @@ says otherwise; ``error`` is null where all went well and a short reason code el
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pyarrow as pa
+
+from stackcurate import schema_columns, schema_repos
 
 VERSION = 1
 """Raised when a column changes its meaning; a workspace of another version is refused."""
 
-
-def column(name: str, kind: pa.DataType, doc: str, unit: str = "") -> pa.Field:
-    """Make a nullable field that carries its doc and, where it has one, its unit."""
-    metadata = {"doc": doc} | ({"unit": unit} if unit else {})
-    return pa.field(name, kind, metadata=metadata)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table: its name, its key and its columns.
-
-    Args:
-        name: also its folder under ``tables/`` in the workspace.
-        key: the columns that identify a row.
-        columns: all columns, key first.
-        doc: one line for the reference.
-    """
-
-    name: str
-    key: tuple[str, ...]
-    columns: pa.Schema
-    doc: str
-
-    @property
-    def adds(self) -> pa.Schema:
-        """The columns beside the key."""
-        return pa.schema([field for field in self.columns if field.name not in self.key])
-
-
-def table(name: str, doc: str, *columns: pa.Field, key: int = 1) -> Table:
-    """Make a table whose first columns are its key."""
-    return Table(name=name, key=tuple(c.name for c in columns[:key]), columns=pa.schema(columns), doc=doc)
-
+Table = schema_columns.Table
+column, table = schema_columns.column, schema_columns.table
+ARCHIVE_HOURS, REPO_HOURS = schema_repos.ARCHIVE_HOURS, schema_repos.REPO_HOURS
+REPO_RECORD, REPO_RECORDS = schema_repos.REPO_RECORD, schema_repos.REPO_RECORDS
+REPOS = schema_repos.REPOS
 
 _STRING, _INT, _FLOAT, _BOOL = pa.string(), pa.int64(), pa.float32(), pa.bool_()
 _TIME = pa.timestamp("us", tz="UTC")
 
-_REPO_ID = column("repo_id", _STRING, "host and identity of the repository, such as `pypi/six`")
+_REPO_ID = schema_repos.REPO_ID
 _FILE_ID = column("file_id", _STRING, "SHA-1 of repository, revision and path: one occurrence of a blob")
 _BLOB_ID = column("blob_id", _STRING, "git SHA-1 of the source bytes")
-_INPUT_ID = column("input_id", _STRING, "digest of the input's name and state, from which the row was read")
-_ERROR = column("error", _STRING, "reason code; null where all went well")
-
-REPOS = table(
-    "repos",
-    "Repositories and packages, one row for each revision.",
-    _REPO_ID,
-    column("revision", _STRING, "commit id; for an archive SHA-256 of its bytes, for a folder SHA-1 of its listing"),
-    column("host", _STRING, "where it lives: `git`, `pypi`, `npm`, `local`, ..."),
-    column("owner", _STRING, "account or organisation; a package without one stands under its own name"),
-    column("name", _STRING, "name below the owner"),
-    column("owner_type", _STRING, "`user` or `organization`"),
-    column("fork_of", _STRING, "repo_id of what this was forked from"),
-    column("stars", _INT, "stargazers at the time of the record"),
-    column("forks", _INT, "forks at the time of the record"),
-    column("default_branch", _STRING, "branch that HEAD names"),
-    column("version", _STRING, "version that the package declares"),
-    column("created_at", _TIME, "first commit or upload that is known"),
-    column("pushed_at", _TIME, "last commit or newest member"),
-    column("host_license", _STRING, "what the host or the package's metadata claims; a hint, never proof"),
-    column("source_kind", _STRING, "`git`, `sdist`, `wheel`, `npm`, `tar`, `zip` or `directory`"),
-    column("source", _STRING, "name of the input below the folder that was given"),
-    _INPUT_ID,
-    _ERROR,
-    key=2,
-)
-
-REPO_RECORD = pa.schema(
-    [
-        column("owner_id", _INT, "number of the account at the host; transfers change it, renames do not"),
-        column("owner_type", _STRING, "`user` or `organization`"),
-        column("fork", _BOOL, "it is a fork"),
-        column("fork_of", _STRING, "repo_id of what it was forked from"),
-        column("stars", _INT, "stargazers"),
-        column("forks", _INT, "forks"),
-        column("size", _INT, "size of the repository as the host gives it, in steps of 1024", "bytes"),
-        column("host_license", _STRING, "the licence that the host guesses; a hint, never proof"),
-        column("default_branch", _STRING, "branch that HEAD names"),
-        column("archived", _BOOL, "it is read-only"),
-        column("created_at", _TIME, "when it was made"),
-        column("pushed_at", _TIME, "last push"),
-        column("recorded_at", _TIME, "when the host said so; null where only single fields are known"),
-    ]
-)
-"""What a host says of a repository at one time."""
-
-ARCHIVE_HOURS = table(
-    "archive_hours",
-    "Hours of GH Archive that were read, and how well.",
-    column("hour", _TIME, "the hour"),
-    column("location", _STRING, "file or address that was read"),
-    _INPUT_ID,
-    column("bytes", _INT, "JSON that was read", "bytes"),
-    column("events", _INT, "distinct events"),
-    column("torn_lines", _INT, "lines with an object that is cut; whole ones beside it were read"),
-    column("joined_lines", _INT, "lines with several whole objects"),
-    column("duplicate_events", _INT, "events whose id was there before"),
-    column("events_without_repository", _INT, "events of no repository, or of one without a number"),
-    column("error", _STRING, "`missing`, `truncated`, `corrupt` or `unreadable`; null where the hour is whole"),
-)
-
-REPO_HOURS = table(
-    "repo_hours",
-    "What an hour of GH Archive says of a repository: events to count, names, the last record.",
-    column("hour", _TIME, "the hour"),
-    _REPO_ID,
-    column("names", pa.list_(_STRING), "owner and name, each that it bore in this hour, in order of time"),
-    column("events", _INT, "number of its events"),
-    column("star_events", pa.list_(_INT), "ids of the events that gave it a star"),
-    column("fork_events", pa.list_(_INT), "ids of the events that forked it"),
-    column("last_event_at", _TIME, "last event"),
-    *REPO_RECORD,
-    key=2,
-)
-
-REPO_RECORDS = table(
-    "repo_records",
-    "Repositories as their host describes them, one row each: what is selected from before anything is downloaded.",
-    _REPO_ID,
-    column("host", _STRING, "`github`"),
-    column("host_id", _INT, "number of the repository at the host; the same after renames and transfers"),
-    column("owner", _STRING, "account or organisation that has it now"),
-    column("name", _STRING, "its name now"),
-    column("former_names", pa.list_(_STRING), "owner and name that it bore before"),
-    column("head", _STRING, "commit of the default branch at the time of the record"),
-    *REPO_RECORD,
-    column("source", _STRING, "`gharchive` or `github`"),
-    column("error", _STRING, "`deleted`, `blocked` or `private` at the time of the record; null where it is public"),
-)
+_INPUT_ID = schema_repos.INPUT_ID
+_ERROR = schema_repos.ERROR
 
 FILES = table(
     "files",
@@ -156,6 +41,18 @@ FILES = table(
     column("mode", pa.int32(), "Unix mode as git keeps it"),
     _INPUT_ID,
     _ERROR,
+)
+
+AUTHORS = table(
+    "authors",
+    "Authors of the commits of a repository, as hashes under the key of the workspace.",
+    _REPO_ID,
+    column("revision", _STRING, "as in `repos`"),
+    column("email_hash", _STRING, "HMAC-SHA-256 of the e-mail in lower case"),
+    column("name_hash", _STRING, "HMAC-SHA-256 of the name in lower case, spaces as one"),
+    column("commits", _INT, "commits looked at that bear both"),
+    _INPUT_ID,
+    key=4,
 )
 
 BLOBS = table(
@@ -241,6 +138,10 @@ QUALITY = table(
     column("alphanumeric_fraction", _FLOAT, "share of letters and digits", "1"),
     column("alphabetic_fraction", _FLOAT, "share of letters", "1"),
     column("encoded_fraction", _FLOAT, "share of the text that is base64, hex or escaped bytes", "1"),
+    column("encoded_run_max", _INT, "longest run of these", "characters"),
+    column("autogenerated", _BOOL, "one of the first five lines says that a tool wrote the file"),
+    column("xml_start", _BOOL, "an XML declaration stands at the beginning"),
+    column("ai_mark", _STRING, "assistant that the text names as its author, such as `copilot`; null where none"),
     _ERROR,
 )
 
@@ -273,10 +174,12 @@ NEAR_DUPS = table(
 
 FINDING = pa.struct(
     [
-        column("engine", _STRING, "`hash`, `unicode`, `pickle` or `yara`"),
+        column("engine", _STRING, "`hash`, `unicode`, `pickle`, `yara` or `clamd`"),
         column("rule", _STRING, "rule that fired"),
         column("rule_set", _STRING, "rule set and version"),
         column("verdict", _STRING, "what the rule asks for: `label`, `quarantine` or `drop`"),
+        column("license", _STRING, "licence of the rule, `unknown` where its file does not say"),
+        column("author", _STRING, "author that the rule names, as some licences ask to pass on"),
         column("start", _INT, "first byte of the match", "bytes"),
         column("end", _INT, "byte after the match", "bytes"),
     ]
@@ -412,6 +315,7 @@ TABLES: tuple[Table, ...] = (
     REPO_RECORDS,
     REPOS,
     FILES,
+    AUTHORS,
     BLOBS,
     LICENSE_DETECTIONS,
     LICENSES,

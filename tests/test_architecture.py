@@ -16,9 +16,9 @@ from stackcurate.stage import Stage
 from stackcurate.stages import PIPELINE
 
 ROOT = Path(__file__).parents[1]
-FACES = ("cli", "verbs", "terminal", "doctor", "sample", "plots", "annotation", "daemon")
+FACES = ("cli", "verbs", "terminal", "doctor", "sample", "plots", "annotation", "daemon", "web")
 FLOORS = (
-    ("schema", "config", "errors", "stage", "session", "workspace", "blobs"),
+    ("schema", "schema_columns", "schema_repos", "config", "errors", "stage", "session", "workspace", "blobs"),
     ("kernels", "train"),
     ("stages", "sources"),
     ("pipeline", "facts", "release"),

@@ -1,0 +1,100 @@
+"""Repository metadata of all sources: into the workspace, and out of it as one record per repository."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from stackcurate import schema
+from stackcurate.errors import ConfigError
+from stackcurate.sources.gharchive import hour_files
+from stackcurate.sources.gharchive_events import COUNTS
+from stackcurate.sources.gharchive_ingest import ingest_hours, record_hours
+from stackcurate.sources.github_client import Client
+from stackcurate.sources.github_ingest import ingest_github
+from stackcurate.sources.github_tokens import read_tokens
+from stackcurate.sources.repos_config import GHARCHIVE, ReposConfig
+from stackcurate.stages.tables import OnRows, read
+from stackcurate.workspace import Workspace, read_table, runs
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Progress = Callable[[str, int], AbstractContextManager[OnRows]]
+
+
+def pull(
+    spark: SparkSession, workspace: Workspace, config: ReposConfig, progress: Progress, notify: Callable[[str], None]
+) -> DataFrame:
+    """Bring the metadata of all sources into the workspace, as far as it is not there, and return all records.
+
+    Args:
+        spark: the session.
+        workspace: where the tables are.
+        config: the sources.
+        progress: shows hours and repositories.
+        notify: told in a sentence what the user should know: limits that are waited for, tokens that are refused.
+
+    Raises:
+        ConfigError: no source is configured, or one names nothing that exists.
+        SourceError: a source cannot be read.
+    """
+    if not config.sources:
+        raise ConfigError("no sources of metadata; set repos.sources, or give --source gharchive:PLACE or github:NAME")
+    client: Client | None = None
+    for source in config.sources:
+        kind, _, place = source.partition(":")
+        if kind == GHARCHIVE:
+            ingest_hours(spark, workspace, hour_files(place, config.since, config.until), config, progress)
+        else:
+            tokens = client.tokens if client else read_tokens(config.tokens_file, config.tokens_env)
+            client = client or Client(tokens, config.api_url, notify=notify)
+            ingest_github(workspace, place, client, config, progress)
+    if runs(workspace, schema.REPO_HOURS.name):
+        record_hours(spark, workspace)
+    return repository_records(spark, workspace)
+
+
+def repository_records(spark: SparkSession, workspace: Workspace) -> DataFrame:
+    """Return the latest record of each repository over all sources, with all names that it is known to have borne."""
+    from pyspark.sql import functions as F
+
+    found = runs(workspace, schema.REPO_RECORDS.name)
+    merged = [run for run in found if run.digest == GHARCHIVE]
+    newest = max(merged, key=lambda run: run.metrics["runs"], default=None)
+    rows = read(spark, workspace, schema.REPO_RECORDS,
+                [run for run in found if run.digest != GHARCHIVE or run is newest])  # fmt: skip
+    others = [name for name in schema.REPO_RECORDS.columns.names if name not in ("repo_id", "former_names")]
+    full = F.when(F.col("name").isNotNull(), F.concat_ws("/", "owner", "name"))
+    names = F.concat(F.coalesce("former_names", F.array().cast("array<string>")), F.array(full))
+    latest = rows.groupBy("repo_id").agg(
+        F.max(F.struct(F.col("recorded_at").alias("at"), F.col("source").alias("from"), F.struct(*others).alias("row"))
+        ).alias("last"),
+        F.array_sort(F.array_distinct(F.flatten(F.collect_list(names)))).alias("all"),
+    )  # fmt: skip
+    now = "concat_ws('/', last.row.owner, last.row.name)"
+    former = f"nullif(filter(all, x -> x is not null and lower(x) != lower({now})), array()) as former_names"
+    columns = [former if n == "former_names" else f"last.row.{n}" for n in schema.REPO_RECORDS.columns.names[1:]]
+    return latest.selectExpr("repo_id", *columns)
+
+
+def damaged_hours(workspace: Workspace) -> list[str]:
+    """Return a sentence on the hours of GH Archive that are not whole, and one on lines that were lost in others."""
+    found = read_table(workspace, schema.ARCHIVE_HOURS, runs(workspace, schema.ARCHIVE_HOURS.name)).to_pylist()
+    last: dict[datetime, dict[str, Any]] = {}
+    for row in found:  # an hour may have been read again
+        known = last.get(row["hour"])
+        last[row["hour"]] = row if known is None or known["error"] is not None else known
+    broken = Counter(row["error"] for row in last.values() if row["error"])
+    lost = {name: sum(row[name] or 0 for row in last.values()) for name in COUNTS[1:]}
+    sentences = []
+    if broken:
+        listed = ", ".join(f"{number:,} {error}" for error, number in sorted(broken.items()))
+        whole = f"{sum(broken.values()):,} of {len(last):,} hours are not whole"
+        sentences.append(f"{whole}: {listed}; the next run tries them again")
+    if any(lost.values()):
+        sentences.append(", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in lost.items() if number))
+    return sentences

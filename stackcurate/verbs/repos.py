@@ -1,0 +1,51 @@
+"""The verb of repository metadata: pull it, and say what is worth a download."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stackcurate.verbs.options import ConfigPath, Overrides, err, out
+
+
+def repos(
+    source: Annotated[
+        list[str] | None, typer.Option("--source", help="`gharchive:PLACE`, `github:OWNER`; see `[repos] sources`.")
+    ] = None,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    urls: Annotated[
+        Path | None, typer.Option("--urls", help="Write the clone address of each repository that is selected.")
+    ] = None,
+) -> None:
+    """Pull repository metadata from GH Archive or GitHub, and count what is worth a download, and why the rest is not.
+
+    Tokens come from the file that `repos.tokens_file` names, else from the environment variable `GITHUB_TOKEN`.
+
+    Example: `stackcurate repos --source gharchive:hours --config demo.toml --set repos.min_stars=10`
+    """
+    from stackcurate import pipeline
+    from stackcurate.release.ledger import record_requests
+    from stackcurate.session import spark_session
+    from stackcurate.sources.repositories import damaged_hours, pull
+    from stackcurate.sources.selection import clone_urls, counts, select
+    from stackcurate.terminal import progress
+    from stackcurate.workspace import locked, open_workspace
+
+    given = [*(overrides or []), *([f"repos.sources={json.dumps(source)}"] if source else [])]
+    loaded = pipeline.load_config(config, given)
+    workspace = open_workspace(loaded["workspace"].path)
+    with pipeline.plain_errors(workspace), locked(workspace):
+        record_requests(workspace, pipeline.given_requests(loaded))
+        section, spark = loaded["repos"], spark_session(loaded["spark"])
+        records = pull(spark, workspace, section, progress(err), lambda said: err.print(said, style="yellow"))
+        chosen = select(records, section, pipeline.requests_of(loaded), loaded["opt_outs"].copies).persist()
+        for sentence in damaged_hours(workspace):
+            err.print(sentence, style="yellow", highlight=False)
+        for reason, number in counts(chosen).items():
+            out.print(f"{reason}: {number:,}", highlight=False)
+        if urls is not None:
+            urls.write_text("".join(f"{url}\n" for url in clone_urls(chosen)), encoding="utf-8")
