@@ -54,6 +54,7 @@ app.add_typer(train.app, name="train")
 _richer: dict[str, Callable[..., None]] = {
     "contamination": contamination.contamination,
     "licenses": licenses.licenses,
+    "malware": malware.malware,
     "pii": pii.pii,
 }
 for _stage in PIPELINE:

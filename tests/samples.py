@@ -26,9 +26,10 @@ NASTY: dict[str, bytes] = {
     "long.json": b"[" + b"1234567, " * 116_000 + b"0]",
     "breaks.txt": b"\r\n\r\r\n\n" * 2_000,
     "half.py": "name = '\u00e9'".encode()[:-2],
+    "adder.py": b'def add(x: int, y: int):\n    """Add two numbers x and y\n    >>> add(2, 3)\n    5\n    """\n',
     "LICENSE": b"Permission is granted to nobody. All rights reserved.\n",
 }
-"""By path: what breaks readers of text. The long line has a megabyte."""
+"""By path: what breaks readers of text, and an item of HumanEval. The long line has a megabyte."""
 
 
 @cache

@@ -21,7 +21,8 @@ from stackcurate.kernels.pii import find_spans
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 QUICKSTART, NEAR_DUPS, LICENSES, PII, OPT_OUT, QUALITY, TRAINING = (
-    NOTEBOOKS[0].with_stem(stem) for stem in ("quickstart", "near_dups", "licenses", "pii", "opt_out", "quality", "training")
+    NOTEBOOKS[0].with_stem(stem)
+    for stem in ("quickstart", "near_dups", "licenses", "pii", "opt_out", "quality", "training")
 )
 PICTURES = {
     "quickstart": ["funnel", "limit"],
@@ -223,7 +224,8 @@ def test_an_opt_out_is_proved_and_can_be_taken_back(opt_out: dict[str, str]) -> 
 
 def test_each_filter_removes_something_and_looser_ones_less() -> None:
     quality = run_now(QUALITY)
-    kept = {name: int(count) for name, count in re.findall(r"^(\S.*?) +(\d+) +[\d.]+%$", quality["ablation"], re.MULTILINE)}
+    rows = re.findall(r"^(\S.*?) +(\d+) +[\d.]+%$", quality["ablation"], re.MULTILINE)
+    kept = {name: int(count) for name, count in rows}
 
     assert kept["none"] > kept["max_line_length = 10,000"] >= kept["starcoder2"] >= kept["max_line_length = 300"]
     assert kept["drop_generated = 0"] > kept["starcoder2"] > kept["min_alphabetic = 0.5"]

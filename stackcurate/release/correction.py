@@ -27,7 +27,7 @@ from stackcurate.release.merkle import digest
 from stackcurate.release.past import Past, load_past, whole_first
 from stackcurate.release.policy import ORDER
 from stackcurate.release.receipts import write_receipts
-from stackcurate.release.reelection import Outcome, Row, matched, settle_again
+from stackcurate.release.reelection import Outcome, Row, matched, scan_again, settle_again
 from stackcurate.release.removals import (
     PROMOTED_ROWS,
     REMOVED_ROWS,
@@ -37,7 +37,7 @@ from stackcurate.release.removals import (
     write_removals,
 )
 from stackcurate.release.shards import ShardWriter, encode, release_row, shard_counts, shard_entry, shard_of
-from stackcurate.stages import LATE
+from stackcurate.stages import LATE, malware
 from stackcurate.stages.tables import write_part
 from stackcurate.workspace import (
     Part,
@@ -98,22 +98,71 @@ def correct(config: Config, old: str, new: str, progress: Progress = silent) -> 
         record_requests(workspace, given_requests(config))
         build = Build(config, workspace, progress)
         outcome = settle_again(build, past, requests)
-        clear(workspace, new)
-        with progress("release", len(outcome.changed)):
-            shards = _write_shards(build, past, outcome)
-        if config["attribution"].index:
-            build_index(None, workspace, new, shards.entries, config["attribution"], older=old)
-        decided = _write_decisions(build, past, outcome, made_from)
-        carry_index(workspace, old, replace(decided, table=schema.LOOKUP.name, metrics={}))
-        funnel = _funnel(past, outcome)
-        came = {file_id: outcome.after[file_id]["shard"] for file_id in outcome.promoted}
-        credited = correct_credits(past, new, shards.entries, came, build.blobs)
-        manifest = make_manifest(made_from, config.to_dict(), shards.entries, funnel, credited)
-        hashes = write_removals(workspace, new, shards.removed, shards.promoted)
-        moved = {"removed": shards.removed.num_rows, "promoted": shards.promoted.num_rows, "removals": hashes}
-        manifest["corrects"] = {"version": old, "merkle_root": past.release.manifest["merkle_root"], **moved}
-        write_receipts(past, decided, manifest, requests, outcome, shards.touched, config["opt_outs"].copies)
-        return publish(workspace, manifest, funnel)
+        written = _write(build, past, outcome, made_from)
+        manifest, decided = written.manifest, written.decided
+        write_receipts(past, decided, manifest, requests, outcome, written.touched, config["opt_outs"].copies)
+        return publish(workspace, manifest, written.funnel)
+
+
+def re_verdict(config: Config, old: str, new: str, progress: Progress = silent) -> Release:
+    """Make a release that honours the malware rules of today from one that was made with those of its time.
+
+    Blobs that were looked at before are scanned again; files whose verdict is another are decided anew: out, back in,
+    or replaced by another of their cluster. What is not touched is carried over, as `correct` does it.
+
+    Args:
+        config: as `load_config` gives it; [malware] may differ from the old release's.
+        old: version of the release to scan again.
+        new: version of the release without what the rules find.
+        progress: shows the stages.
+
+    Raises:
+        ReleaseError: as `correct` does.
+        WorkspaceError: another process writes to the workspace.
+    """
+    if old == new:
+        raise ReleaseError(f"a new verdict on {old!r} needs a name of its own; give another --to")
+    workspace, config = open_workspace(config["workspace"].path, create=False), _moved(config, old, new)
+    with plain_errors(workspace), locked(workspace):
+        past = load_past(workspace, old, config, may_change=("malware",))
+        made_from = digest([past.release.manifest["digest"], past.release.manifest["merkle_root"],
+                            config.digest("release", "policy"), malware.digest(config.sections)])  # fmt: skip
+        found = find_release(workspace, new, made_from)
+        if found:
+            return found
+        build = Build(config, workspace, progress)
+        written = _write(build, past, scan_again(build, past), made_from)
+        return publish(workspace, written.manifest, written.funnel)
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What is there of a correction before it is published."""
+
+    manifest: dict[str, Any]
+    funnel: dict[str, Any]
+    decided: Run
+    touched: list[str]
+
+
+def _write(build: Build, past: Past, outcome: Outcome, made_from: str) -> _Written:
+    """Write shards, decisions, indices and documents of a correction."""
+    workspace, config, old, new = build.workspace, build.config, past.release.version, build.config["release"].version
+    clear(workspace, new)
+    with build.progress("release", len(outcome.changed)):
+        shards = _write_shards(build, past, outcome)
+    if config["attribution"].index:
+        build_index(None, workspace, new, shards.entries, config["attribution"], older=old)
+    decided = _write_decisions(build, past, outcome, made_from)
+    carry_index(workspace, old, replace(decided, table=schema.LOOKUP.name, metrics={}))
+    funnel = _funnel(past, outcome)
+    came = {file_id: outcome.after[file_id]["shard"] for file_id in outcome.promoted}
+    credited = correct_credits(past, new, shards.entries, came, build.blobs)
+    manifest = make_manifest(made_from, config.to_dict(), shards.entries, funnel, credited)
+    hashes = write_removals(workspace, new, shards.removed, shards.promoted)
+    moved = {"removed": shards.removed.num_rows, "promoted": shards.promoted.num_rows, "removals": hashes}
+    manifest["corrects"] = {"version": old, "merkle_root": past.release.manifest["merkle_root"], **moved}
+    return _Written(manifest, funnel, decided, shards.touched)
 
 
 def preview(config: Config, old: str) -> pa.Table:

@@ -52,7 +52,8 @@ def export(build: Build, decided: DataFrame, repos: DataFrame, facts: Mapping[st
     total = assigned.count()
     decisions = _decisions(decided, assigned).persist()
     funnel = make_funnel(decisions, decided, repos)
-    funnel["benchmarks"] = contaminated(decided, items_looked_for(build.config["contamination"]))
+    looked_for = items_looked_for(build.config["contamination"])
+    funnel["benchmarks"] = contaminated(decided, facts["contamination"], looked_for)
     if not total:
         raise ReleaseError(_nothing_left(funnel))
     clear(build.workspace, config.version)

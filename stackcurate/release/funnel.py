@@ -50,11 +50,12 @@ _EXAMPLES = 5
 """Overlaps of a benchmark that are shown."""
 
 
-def contaminated(decided: DataFrame, looked_for: Mapping[str, int]) -> list[dict[str, Any]]:
+def contaminated(decided: DataFrame, facts: DataFrame, looked_for: Mapping[str, int]) -> list[dict[str, Any]]:
     """Say how much of each benchmark stands in files that passed the other stages, and show the largest overlaps.
 
     Args:
-        decided: files with `overlaps`; null where a file was not looked at.
+        decided: files with `stage` and `reason`.
+        facts: as `contamination`.
         looked_for: number of items by benchmark.
 
     Returns:
@@ -63,8 +64,10 @@ def contaminated(decided: DataFrame, looked_for: Mapping[str, int]) -> list[dict
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    scanned = decided.where("overlaps is not null").count()
-    hits = decided.selectExpr("file_id", "repo_id", "path", "inline(overlaps)")
+    passed = decided.where("reason is null or stage = 'contamination'").select("file_id", "repo_id", "path", "blob_id")
+    files = passed.join(facts.select("blob_id", "overlaps"), "blob_id").where("overlaps is not null")
+    scanned = files.count()
+    hits = files.selectExpr("file_id", "repo_id", "path", "inline(overlaps)")
     counted = hits.groupBy("benchmark").agg(F.countDistinct("item").alias("i"), F.countDistinct("file_id").alias("f"))
     counts = {row["benchmark"]: (row["i"], row["f"]) for row in counted.collect()}
     order = Window.partitionBy("benchmark").orderBy(F.col("coverage").desc(), "item", "repo_id", "path", "file_id")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -74,8 +74,14 @@ class Past:
                                 promote_options="permissive")  # fmt: skip
 
 
-def load_past(workspace: Workspace, version: str, config: Config) -> Past:
+def load_past(workspace: Workspace, version: str, config: Config, may_change: Collection[str] = ()) -> Past:
     """Return a release to be corrected.
+
+    Args:
+        workspace: where it was built.
+        version: its name.
+        config: of the correction.
+        may_change: sections that need not be those of the release.
 
     Raises:
         ReleaseError: it is not complete, its facts are not known, or the config asks for another policy.
@@ -88,7 +94,7 @@ def load_past(workspace: Workspace, version: str, config: Config) -> Past:
     if used is None:
         raise ReleaseError(f"release {version!r} does not say which facts it was made from; build it anew")
     changed = _changed(release.manifest["config"], public_config(config.to_dict()))
-    if changed:
+    if changed := [name for name in changed if name[1:-1] not in may_change]:
         raise ReleaseError(
             f"the config asks for another policy than release {version!r} in {', '.join(changed)}; "
             "a correction changes nothing else: use `stackcurate release`"

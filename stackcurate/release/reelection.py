@@ -13,12 +13,13 @@ import pyarrow.compute as pc
 from stackcurate import schema
 from stackcurate.errors import WorkspaceError
 from stackcurate.facts import Build, ensure
-from stackcurate.kernels.opt_out_match import copies_of, hits, meant_repositories, wanted_rows
+from stackcurate.kernels.opt_out_match import HIT, MEANT, copies_of, hits, meant_repositories, wanted_rows
 from stackcurate.kernels.opt_outs import ALL_COPIES
 from stackcurate.release.election import BEST_FIRST, similar_losers
 from stackcurate.release.past import Past, whole_first
 from stackcurate.release.policy import judge
-from stackcurate.stages import LATE
+from stackcurate.stage import Stage
+from stackcurate.stages import LATE, malware
 from stackcurate.stages.tables import frame
 from stackcurate.workspace import read_table, runs
 
@@ -109,6 +110,38 @@ def settle_again(build: Build, past: Past, requests: pa.Table) -> Outcome:
     back = [
         row for row in outcome.before.values() if row["stage"] == "opt_outs" and row["file_id"] not in outcome.after
     ]
+    return _elect_again(build, past, outcome, back)
+
+
+def scan_again(build: Build, past: Past) -> Outcome:
+    """Scan with the malware rules of today what a release keeps or has scanned, and decide where the verdict changed.
+
+    Args:
+        build: the build under way.
+        past: the release.
+    """
+    rows = past.decisions(pc.field("stage").is_null() | pc.field("stage").isin(["malware", "contamination", "pii"]))
+    outcome = Outcome(HIT.empty_table(), MEANT.append(pa.field("repo", pa.string())).empty_table())
+    blobs = rows["blob_id"].drop_null().combine_chunks().unique()
+    _scan(build, past, rows.to_pylist(), (malware,))
+    where = pc.field("blob_id").isin(blobs)
+    now = _verdicts(read_table(build.workspace, schema.MALWARE, build.stored(malware), where=where))
+    then = _verdicts(past.rows(schema.MALWARE, blobs))
+    changed = [row for row in rows.to_pylist() if now.get(row["blob_id"]) != then.get(row["blob_id"])]
+    outcome.before |= {row["file_id"]: row for row in changed}
+    return _elect_again(build, past, outcome, changed)
+
+
+def _verdicts(rows: pa.Table) -> dict[str, tuple[Any, ...]]:
+    """Return by blob what a decision may rest on."""
+    return {
+        row["blob_id"]: (row["verdict"], row["error"], *sorted({f["rule"] for f in row["findings"] or ()}))
+        for row in rows.to_pylist()
+    }
+
+
+def _elect_again(build: Build, past: Past, outcome: Outcome, back: list[Row]) -> Outcome:
+    """Judge what may be back, and elect again in the clusters of all that changed."""
     candidates = {row["file_id"]: row for row in _judged(build, past, back) if _note(outcome, row)}
     lost = [row for file_id, row in outcome.before.items() if file_id in outcome.after and row["stage"] in CANDIDATES]
     touched = pa.array({row["blob_id"] for row in [*lost, *candidates.values()]}, pa.string())
@@ -208,10 +241,10 @@ def _best_first(rows: Iterable[Row], claims: Mapping[tuple[Any, ...], Row], gene
     return ranked
 
 
-def _scan(build: Build, past: Past, rows: list[Row]) -> None:
+def _scan(build: Build, past: Past, rows: list[Row], stages: tuple[Stage, ...] = LATE) -> None:
     """Look for malware, benchmarks and personal data in blobs that have not been looked at."""
     blobs = pa.array({row["blob_id"] for row in rows}, pa.string())
-    for stage in LATE:
+    for stage in stages:
         known = read_table(
             build.workspace, stage.table, build.stored(stage), ["blob_id"], pc.field("blob_id").isin(blobs)
         )

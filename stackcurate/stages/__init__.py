@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stackcurate.stage import Stage
+from stackcurate.stages.contamination import contamination
 from stackcurate.stages.language import language
 from stackcurate.stages.licenses import license_scan, licenses
 from stackcurate.stages.malware import malware
@@ -12,7 +13,9 @@ from stackcurate.stages.pii import pii
 from stackcurate.stages.quality import quality
 
 __all__ = [
+    "LATE",
     "PIPELINE",
+    "contamination",
     "language",
     "license_scan",
     "licenses",
@@ -24,6 +27,9 @@ __all__ = [
     "quality",
 ]
 
+LATE: tuple[Stage, ...] = (malware, contamination, pii)
+"""Stages that look only at what an election could keep."""
+
 PIPELINE: tuple[Stage, ...] = (
     license_scan,
     licenses,
@@ -31,8 +37,7 @@ PIPELINE: tuple[Stage, ...] = (
     quality,
     near_dup_bands,
     near_dups,
-    malware,
-    pii,
+    *LATE,
     opt_outs,
 )
-"""All stages. The cheap ones cut first; malware and pii look only at what an election could keep."""
+"""All stages. The cheap ones cut first, those of `LATE` come last."""

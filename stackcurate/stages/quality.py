@@ -13,5 +13,5 @@ quality = Stage(
     config=QualityConfig,
     kernel="quality:measure",
     modules=("kernels.content",),
-    metrics={"binary": "count_if(encoding is null)"},
+    metrics={"binary": "count_if(encoding is null)", "ai_marked": "count_if(ai_mark is not null)"},
 )
