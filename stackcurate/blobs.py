@@ -5,8 +5,10 @@ Contents never cross a shuffle: tasks get ids, sorted, and fetch what they need 
 
 from __future__ import annotations
 
+import re
 import uuid
 from bisect import bisect_left, bisect_right
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +27,11 @@ PACK_BYTES = 256 << 20
 """Bytes of content that a writer holds before it sorts them into a pack."""
 CHUNK_BYTES = 16 << 20
 """Bytes of content that a reader hands to a kernel at once."""
+OPEN_PACKS = 32
+"""Packs that a reader holds open, each with the row group read last; more that overlap are worth a compaction."""
+_SEEN = 1_000_000
+"""Ids that a writer remembers; a blob that is written twice costs space and nothing else."""
+_NAME = re.compile(r"part-([0-9a-f]{8})-([0-9a-f]{8})-[0-9a-f]{32}\.parquet")
 
 
 class PackWriter:
@@ -53,15 +60,18 @@ class PackWriter:
             return
         filesystem, folder = self._workspace.locate("tables", schema.BLOBS.name, self._run_id)
         filesystem.create_dir(folder, recursive=True)
-        name = f"part-{uuid.uuid4().hex}.parquet"
+        ids = sorted(self._pending)
+        name = f"part-{ids[0][:8]}-{ids[-1][:8]}-{uuid.uuid4().hex}.parquet"
         path = f"{folder}/{name}"
         with pq.ParquetWriter(path, schema.BLOBS.columns, filesystem=filesystem, compression="zstd") as writer:
-            for group in _chunks(sorted(self._pending), [len(self._pending[i]) for i in sorted(self._pending)]):
+            for group in _chunks(ids, [len(self._pending[i]) for i in ids]):
                 contents = [self._pending[blob_id] for blob_id in group]
                 columns = [pa.array(group), pa.array([len(c) for c in contents]), pa.array(contents, pa.binary())]
                 writer.write_table(pa.Table.from_arrays(columns, schema=schema.BLOBS.columns))
         self.parts.append(Part(name, len(self._pending), filesystem.get_file_info(path).size))
         self._pending, self._bytes = {}, 0
+        if len(self._seen) > _SEEN:
+            self._seen.clear()
 
 
 def _chunks(ids: Sequence[str], sizes: Sequence[int], limit: int = ROW_GROUP_BYTES) -> Iterator[list[str]]:
@@ -79,7 +89,7 @@ def _chunks(ids: Sequence[str], sizes: Sequence[int], limit: int = ROW_GROUP_BYT
 
 
 class _Pack:
-    """One pack: its row groups' first and last ids, and the row group read last."""
+    """One open pack: its row groups' first and last ids, and the row group read last."""
 
     def __init__(self, workspace: Workspace, path: str) -> None:
         self._file = pq.ParquetFile(path, filesystem=workspace.locate()[0])
@@ -87,6 +97,9 @@ class _Pack:
         stats = [metadata.row_group(i).column(0).statistics for i in range(metadata.num_row_groups)]
         self._ranges = [(s.min, s.max) for s in stats]
         self._last: tuple[int, pa.Table | None] = (-1, None)
+
+    def close(self) -> None:
+        self._file.close(force=True)
 
     def _group(self, index: int) -> pa.Table:
         if self._last[0] != index or self._last[1] is None:
@@ -101,17 +114,78 @@ class _Pack:
                 group = self._group(index)
                 yield group.filter(pc.is_in(group["blob_id"], pa.array(inside)))
 
+    def between(self, first: str, last: str) -> Iterator[pa.Table]:
+        """Yield the rows of a range of ids, row group by row group; `last` is not in it."""
+        for index, (lowest, highest) in enumerate(self._ranges):
+            if lowest < last and highest >= first:
+                group = self._file.read_row_group(index)
+                ids = group["blob_id"]
+                yield group.filter(pc.and_(pc.greater_equal(ids, first), pc.less(ids, last)))
+
+
+def id_range(path: str) -> tuple[str, str]:
+    """Return the first and the last id that a pack may hold, as its name tells them.
+
+    >>> id_range("part-00a1b2c3-7fffffff-0123456789abcdef0123456789abcdef.parquet")
+    ('00a1b2c3', '7fffffffg')
+    """
+    match = _NAME.fullmatch(path.rpartition("/")[2])
+    return (match[1], f"{match[2]}g") if match else ("", "g")  # `g` follows all hexadecimal digits
+
+
+def compact(workspace: Workspace, run_id: str, names: Sequence[str], first: str, last: str) -> list[Part]:
+    """Write the blobs of a range of ids anew as packs whose ranges do not overlap.
+
+    Args:
+        workspace: where the packs are.
+        run_id: the run that they are of.
+        names: file names of all packs of the run.
+        first: first id of the range.
+        last: id behind the range.
+
+    Returns:
+        The new packs; memory holds `PACK_BYTES` of content, so the range should hold no more for ranges to be apart.
+    """
+    fresh = PackWriter(workspace, run_id)
+    for name in names:
+        lowest, highest = id_range(name)
+        if lowest >= last or highest < first:
+            continue
+        pack = _Pack(workspace, workspace.path("tables", schema.BLOBS.name, run_id, name))
+        for rows in pack.between(first, last):
+            for blob_id, content in zip(rows["blob_id"].to_pylist(), rows["content"].to_pylist(), strict=True):
+                fresh.add(blob_id, content)
+        pack.close()
+    fresh.flush()
+    return fresh.parts
+
 
 @dataclass(frozen=True)
 class BlobReader:
-    """Reads contents from packs by id. Pickles; opens files where it is used."""
+    """Reads contents from packs by id, with `OPEN_PACKS` open at most. Pickles; opens files where it is used."""
 
     workspace: Workspace
     paths: tuple[str, ...]
 
     @cached_property
-    def _packs(self) -> list[_Pack]:
-        return [_Pack(self.workspace, path) for path in self.paths]
+    def _ranges(self) -> list[tuple[str, str, str]]:
+        return [(*id_range(path), path) for path in self.paths]
+
+    @cached_property
+    def _open(self) -> OrderedDict[str, _Pack]:
+        return OrderedDict()
+
+    def _packs(self, wanted: list[str]) -> Iterator[_Pack]:
+        """Yield the packs that may hold one of the wanted ids, which are sorted; the ones used last stay open."""
+        for first, last, path in self._ranges:
+            if bisect_left(wanted, first) == bisect_right(wanted, last):
+                continue
+            if path not in self._open:
+                while len(self._open) >= OPEN_PACKS:
+                    self._open.popitem(last=False)[1].close()
+                self._open[path] = _Pack(self.workspace, path)
+            self._open.move_to_end(path)
+            yield self._open[path]
 
     def __getstate__(self) -> dict[str, object]:
         return {"workspace": self.workspace, "paths": self.paths}
@@ -126,7 +200,7 @@ class BlobReader:
             (N,) binary in the order of `ids`; null where an id is null or in no pack.
         """
         wanted = sorted(ids.unique().drop_null().to_pylist())
-        found = [rows for pack in self._packs for rows in pack.take(wanted) if rows.num_rows]
+        found = [rows for pack in self._packs(wanted) for rows in pack.take(wanted) if rows.num_rows]
         if not found:
             return pa.nulls(len(ids), pa.large_binary())
         rows = pa.concat_tables(found).combine_chunks()

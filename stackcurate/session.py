@@ -124,7 +124,7 @@ def spark_session(config: SparkConfig = SparkConfig(), *, scans_licenses: bool =
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ or "SPARK_REMOTE" in os.environ
     active = SparkSession.getActiveSession()
     if active is None and not submitted:
-        _prepare_local()
+        _prepare_local(config.master)
         daemon = {"spark.python.daemon.module": "stackcurate.daemon"} if scans_licenses else {}
         for key, value in (_local_settings(config) | daemon).items():
             builder = builder.config(key, value)
@@ -144,11 +144,10 @@ _SETTINGS = {
 
 
 def _local_settings(config: SparkConfig) -> dict[str, str]:
-    return {
+    loopback = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    return (loopback if config.master.startswith("local") else {}) | {  # a cluster's workers have to reach the driver
         "spark.master": config.master,
         "spark.driver.memory": config.driver_memory,
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",
@@ -160,7 +159,7 @@ def _local_settings(config: SparkConfig) -> dict[str, str]:
     }
 
 
-def _prepare_local() -> None:
+def _prepare_local(master: str) -> None:
     """Point Spark at a Java and at this interpreter before its JVM starts."""
     java = find_java()
     if java is None:
@@ -170,7 +169,8 @@ def _prepare_local() -> None:
     os.environ["JAVA_HOME"] = str(java.home)
     os.environ["PYSPARK_PYTHON"] = sys.executable  # workers would start as `python3` from PATH
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    if master.startswith("local"):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 
 
 def task_count(config: SparkConfig, session: SparkSession) -> int:

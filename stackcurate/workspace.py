@@ -15,11 +15,14 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,6 +31,10 @@ import pyarrow.parquet as pq
 
 from stackcurate import schema
 from stackcurate.errors import WorkspaceError
+
+_BUSY = "another process is writing here; wait for it or stop it"
+_LEASE_S = 60.0
+"""Seconds after which a claim that was not renewed is stale."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +90,17 @@ class Workspace:
 
 
 def locate(root: str) -> tuple[pafs.FileSystem, str]:
-    """Return the file system and path of a local path or a URI."""
+    """Return the file system and path of a local path or a URI.
+
+    Raises:
+        WorkspaceError: the URI holds a password: plans, logs and manifests would show it.
+    """
     if "://" in root:
+        if urlsplit(root).password is not None:
+            raise WorkspaceError(
+                f"{root.partition('://')[0]}://...: no credentials in addresses; put them into AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, or a profile, on the driver and the workers"
+            )
         filesystem, path = pafs.FileSystem.from_uri(root)
         return filesystem, path.rstrip("/")
     return pafs.LocalFileSystem(), str(Path(root).absolute())
@@ -97,7 +113,8 @@ def open_workspace(root: str | Path, *, create: bool = True) -> Workspace:
         WorkspaceError: it is missing and `create` is off, or was written with another schema version.
     """
     workspace = Workspace(str(root) if "://" in str(root) else str(Path(root).absolute()))
-    if found := set(workspace.root) & set("[]{}*?\\"):
+    patterns = set("[]{}*?\\") if isinstance(locate(workspace.root)[0], pafs.LocalFileSystem) else set()
+    if found := set(workspace.root) & patterns:
         raise WorkspaceError(f"{root}: Spark takes {' '.join(sorted(found))} in a path for a pattern; use another path")
     found = read_json(workspace, "workspace.json")
     if found is None:
@@ -114,21 +131,72 @@ def open_workspace(root: str | Path, *, create: bool = True) -> Workspace:
 
 @contextlib.contextmanager
 def locked(workspace: Workspace) -> Iterator[None]:
-    """Hold the workspace for one writer; the lock of a process that died is free.
+    """Hold the workspace for one writer; the lock of a process that died is free, on an object store after a minute.
 
     Raises:
-        WorkspaceError: another process holds it.
+        WorkspaceError: another process holds it, or took it over from this one, which was silent for too long.
     """
     filesystem, path = workspace.locate(".lock")
     if not isinstance(filesystem, pafs.LocalFileSystem):
-        yield  # an object store has no locks: there, what is committed last wins whole
+        with _claimed(workspace, f"{uuid.uuid4().hex}"):
+            yield
         return
     with Path(path).open("a+") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise WorkspaceError(f"{workspace.root}: another process is writing here; wait for it or stop it") from None
+            raise WorkspaceError(f"{workspace.root}: {_BUSY}") from None
         yield
+
+
+@contextlib.contextmanager
+def _claimed(workspace: Workspace, name: str) -> Iterator[None]:
+    """Hold a store that has no locks: put a claim, then look for others; of two that meet, at least one goes away.
+
+    That takes only what stores promise, a listing that shows what was written before. Claims are renewed, and their
+    age is measured by the store's own clock.
+    """
+    write_bytes(workspace, b"", ".locks", name)
+    lost, done = threading.Event(), threading.Event()
+    keeper = threading.Thread(target=_renew, args=(workspace, name, done, lost), daemon=True)
+    try:
+        if _other_claims(workspace, name):
+            raise WorkspaceError(f"{workspace.root}: {_BUSY}")
+        keeper.start()
+        yield
+        if lost.is_set():
+            raise WorkspaceError(f"{workspace.root}: the claim on it was lost for a while; run the same command again")
+    finally:
+        done.set()
+        if keeper.ident:
+            keeper.join()
+        with contextlib.suppress(OSError):
+            filesystem, path = workspace.locate(".locks", name)
+            filesystem.delete_file(path)
+
+
+def _other_claims(workspace: Workspace, name: str) -> bool:
+    """Tell whether another process holds a claim that is not stale, and remove those that are."""
+    filesystem, folder = workspace.locate(".locks")
+    infos = filesystem.get_file_info(pafs.FileSelector(folder, allow_not_found=True))
+    times = {info.base_name: info.mtime_ns / 1e9 for info in infos if info.type == pafs.FileType.File}
+    now = times.pop(name, None)
+    if now is None:
+        return True  # removed as stale
+    stale = [other for other, time in times.items() if now - time > _LEASE_S]
+    for other in stale:
+        with contextlib.suppress(OSError):
+            filesystem.delete_file(workspace.path(".locks", other))
+    return len(times) > len(stale)
+
+
+def _renew(workspace: Workspace, name: str, done: threading.Event, lost: threading.Event) -> None:
+    while not done.wait(_LEASE_S / 6):
+        with contextlib.suppress(OSError):  # the next one may come through
+            if read_bytes(workspace, ".locks", name) is None:
+                lost.set()  # somebody found it stale
+                return
+            write_bytes(workspace, b"", ".locks", name)
 
 
 def read_bytes(workspace: Workspace, *names: str) -> bytes | None:
@@ -138,6 +206,15 @@ def read_bytes(workspace: Workspace, *names: str) -> bytes | None:
         return None
     with filesystem.open_input_stream(path) as stream:
         return bytes(stream.read())
+
+
+def author_key(workspace: Workspace) -> bytes:
+    """Return the key of the hashes of authors, made on first use and never published."""
+    key = read_bytes(workspace, "author.key")
+    if key is None:
+        key = secrets.token_bytes(32)
+        write_bytes(workspace, key, "author.key")
+    return key
 
 
 def read_json(workspace: Workspace, *names: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stackcurate import schema
-from stackcurate.blobs import CHUNK_BYTES, ROW_GROUP_BYTES, BlobReader, PackWriter
+from stackcurate.blobs import CHUNK_BYTES, OPEN_PACKS, ROW_GROUP_BYTES, BlobReader, PackWriter, compact, id_range
 from stackcurate.errors import WorkspaceError
 from stackcurate.kernels.content import blob_id
 from stackcurate.workspace import Workspace
@@ -128,3 +129,24 @@ def test_reader_travels_without_open_files(workspace: Workspace) -> None:
 
     assert again == reader
     assert again.read(ids).equals(before)
+
+
+def test_a_thousand_packs_are_read_with_few_open_and_compact_to_ranges_that_lie_apart(workspace: Workspace) -> None:
+    known = contents(3000)
+    ids = list(known)
+    reader = written(workspace, *({key: known[key] for key in ids[i : i + 3]} for i in range(0, len(ids), 3)))
+    assert len(reader.paths) == 1000
+
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    assert reader.read_many(pa.array(ids)) == list(known.values())
+    assert len(list(Path("/proc/self/fd").iterdir())) - before <= OPEN_PACKS
+
+    names = [path.rpartition("/")[2] for path in reader.paths]
+    bounds = ["", "5", "a", "g"]
+    made = [compact(workspace, "r1", names, *pair) for pair in pairwise(bounds)]
+    ranges = [id_range(part.path) for parts in made for part in parts]
+    whole = BlobReader(workspace, tuple(workspace.path("tables", "blobs", "r1", p.path) for ps in made for p in ps))
+
+    assert len(whole.paths) == 3
+    assert all(left[1] < right[0] for left, right in pairwise(ranges))
+    assert whole.read_many(pa.array(ids)) == list(known.values())

@@ -146,3 +146,8 @@ def test_running_session_is_taken_and_set_up(spark: SparkSession) -> None:
 def test_tasks_are_as_configured_or_four_per_core(spark: SparkSession) -> None:
     assert task_count(SparkConfig(partitions=7), spark) == 7
     assert task_count(SparkConfig(), spark) == 8
+
+
+def test_only_a_local_driver_hides_on_loopback() -> None:
+    assert session._local_settings(SparkConfig(master="local[2,4]"))["spark.driver.host"] == "127.0.0.1"
+    assert "spark.driver.host" not in session._local_settings(SparkConfig(master="spark://master:7077"))

@@ -36,7 +36,12 @@ TABLE = schema.NEAR_DUPS
 
 def write_part(workspace: Workspace, run_id: str, ids: list[str], name: str = "part-1.parquet") -> Part:
     """Write a part as a task does, without committing it."""
-    columns = {"blob_id": ids, "cluster_id": ids, "generation": [0] * len(ids), "error": pa.nulls(len(ids), pa.string())}
+    columns = {
+        "blob_id": ids,
+        "cluster_id": ids,
+        "generation": [0] * len(ids),
+        "error": pa.nulls(len(ids), pa.string()),
+    }
     rows = pa.table(columns, schema=TABLE.columns)
     path = Path(workspace.path("tables", TABLE.name, run_id, name))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -189,10 +194,15 @@ def test_relative_path_does_not_depend_on_where_a_task_runs(tmp_path: Path, monk
     assert pickle.loads(pickle.dumps(opened)) == opened
 
 
-def test_any_file_system_of_pyarrow_will_do_and_only_local_ones_have_locks() -> None:
+def test_any_file_system_of_pyarrow_will_do() -> None:
     remote = open_workspace("mock:///bucket/workspace")
 
     assert not isinstance(remote.locate()[0], pafs.LocalFileSystem)
     assert remote.locate("tables", "files")[1].endswith("bucket/workspace/tables/files")
-    with locked(remote), locked(remote):
-        pass
+
+
+def test_credentials_in_an_address_are_refused_and_not_repeated() -> None:
+    word = "pass" + "word"
+    with pytest.raises(WorkspaceError, match="AWS_ACCESS_KEY_ID") as raised:
+        open_workspace(f"s3://me:{word}@bucket/workspace")
+    assert word not in str(raised.value)

@@ -34,7 +34,12 @@ _LFS_BYTES = 1024
 class SourcesConfig:
     """What is read, and how much of it at most. Links, submodules and nested archives are never followed."""
 
-    inputs: tuple[str, ...] = setting((), "folders of repositories and archives, or single ones")
+    inputs: tuple[str, ...] = setting(
+        (),
+        "folders of repositories and archives, or single ones, also on `s3://`; `git:FILE` names a list of addresses, "
+        "`the-stack:FOLDER` Parquet files in the layout of The Stack v1, v2 or v3",
+    )
+    snapshot: str = setting("", "name of the snapshot: each address of a `git:` list is fetched once under one name")
     max_file_bytes: int = setting(10 << 20, "a larger file is listed as `too_large` and not read: no code is that long")
     max_repository_bytes: int = setting(4 << 30, "contents read of one repository; the rest is listed only")
     max_entries: int = setting(500_000, "files and folders listed of one repository")
@@ -42,12 +47,24 @@ class SourcesConfig:
     max_depth: int = setting(100, "folders above a file")
     max_path_bytes: int = setting(4096, "bytes of a path")
     git_timeout_s: float = setting(60.0, "seconds that git may be silent")
+    git_fetch_s: float = setting(900.0, "seconds that one fetch may take")
+    git_attempts: int = setting(3, "times that a fetch is tried in one run where the host does not answer")
+    git_depth: int = setting(1, "commits of HEAD's history that are fetched; one is enough for the files")
+    git_protocols: tuple[str, ...] = setting(("https",), "protocols that addresses of repositories may have")
+    git_cache: str = setting("", "folder of mirrors, on each worker; the default lies in the temporary folder")
+    git_cache_bytes: int = setting(20 << 30, "disk that all mirrors of a worker may take; the least used go first")
+    git_mirror_bytes: int = setting(2 << 30, "disk that one mirror may take; a larger repository is not fetched")
+    contents: str = setting("", "folder or URI of contents by SHA-1, gzipped or not, for rows that hold ids alone")
 
     def __post_init__(self) -> None:
         """Refuse limits that would admit nothing."""
         for name, value in vars(self).items():
-            if name != "inputs" and value <= 0:
+            if isinstance(value, int | float) and value <= 0:
                 raise ValueError(f"{name}: expected a positive number, found {value}")
+        if found := set(self.git_protocols) - {"https", "http", "file"}:
+            raise ValueError(f"git_protocols: expected https, http or file, found {', '.join(sorted(found))}")
+        if not 4 << 20 <= self.git_mirror_bytes <= self.git_cache_bytes:
+            raise ValueError("git_mirror_bytes: expected 4 MiB or more, and no more than git_cache_bytes")
 
 
 _LARGEST = 1 << 48
@@ -134,7 +151,7 @@ class Gate:
 
     def wants(self, entry: Entry) -> bool:
         """Tell whether the content of an admitted entry is to be read."""
-        return entry.error is None and (self._wanted is None or self._wanted(entry.path))
+        return entry.error is None and entry.blob_id is None and (self._wanted is None or self._wanted(entry.path))
 
 
 def filled(entry: Entry, content: bytes) -> Entry:

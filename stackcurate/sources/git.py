@@ -11,40 +11,21 @@ import hashlib
 import io
 import os
 import re
-import select
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Set
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from subprocess import DEVNULL, PIPE, Popen
-from tempfile import TemporaryDirectory, TemporaryFile
-from typing import IO, Any
+from tempfile import TemporaryFile
 
-from stackcurate.errors import MissingDependencyError
-from stackcurate.sources.directories import COMMIT, SYMLINK, Gate, filled, refused, regular_file, unix_mode, walk
-from stackcurate.sources.metadata import Entry, Halt, Reason, account
+from stackcurate.sources.directories import COMMIT, SYMLINK, Gate, filled, refused, unix_mode, walk
+from stackcurate.sources.git_process import OBJECT_ID, PACKED_REFS_BYTES, TEXT_BYTES, run, session, text
+from stackcurate.sources.metadata import Authors, Entry, Halt, Reason, account
 
-_COMMAND = (
-    "git", "--no-pager", "--no-replace-objects", "--no-optional-locks",
-    "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.symlinks=false",
-    "-c", "protocol.allow=never", "-c", "core.commitGraph=false", "-c", "core.multiPackIndex=false",
-    "-c", "core.packedGitWindowSize=32m", "-c", "core.packedGitLimit=256m", "-c", "core.deltaBaseCacheLimit=64m",
-)  # fmt: skip
-_ENVIRONMENT = {
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_ALLOW_PROTOCOL": "",  # none: nothing is ever fetched
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_LFS_SKIP_SMUDGE": "1",
-    "GIT_ALLOC_LIMIT": "512m",  # a small delta may stand on a base of any size
-    "LC_ALL": "C",
-}
-_OBJECT = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _REF = re.compile(rb"refs/[^\x00-\x20\x7f~^:?*\[\\]+")
 _LISTED = re.compile(rb"(\d{6}) (\w+) ([0-9a-f]{40,64}) +(\d+|-|BAD)\t(.+)", re.DOTALL)
-_TEXT_BYTES, _RECORD_BYTES, _PACKED_REFS_BYTES = 1 << 16, 1 << 20, 64 << 20
+_RECORD_BYTES, _NAME_BYTES = 1 << 20, 500
 _WINDOW = 10_000
 """Files per `cat-file`: bounds the memory of a listing of any length."""
 _RESTARTS = 100
@@ -64,6 +45,7 @@ class Head:
         name: repository in the origin's address; None where there is none.
         oldest: time of the oldest commit looked at, seconds since 1970.
         newest: time of HEAD's commit.
+        authors: e-mail, name and commits of each author of the commits looked at.
     """
 
     revision: str | None
@@ -72,6 +54,7 @@ class Head:
     name: str | None = None
     oldest: float | None = None
     newest: float | None = None
+    authors: Authors = field(default=(), repr=False)
 
 
 def git_folder(path: str) -> Path | None:
@@ -93,7 +76,7 @@ def fingerprint(path: str) -> str:
             refs = walk(str(folder / "refs"), lambda raw: raw.count(b"/") < 20, _WINDOW)
             names += [b"refs/" + raw for raw, _, _ in islice(refs, 10 * _WINDOW)]
         for name in names:
-            digest.update(b"%s\0%s\0" % (name, _text(folder / os.fsdecode(name), _PACKED_REFS_BYTES)))
+            digest.update(b"%s\0%s\0" % (name, text(folder / os.fsdecode(name), PACKED_REFS_BYTES)))
     return digest.hexdigest()
 
 
@@ -113,19 +96,23 @@ def describe(path: str, timeout_s: float) -> Head:
     if not folder or not commit:
         return Head(revision=None, branch=branch)
     times: list[float] = []
-    with _session(folder, commit) as session, suppress(Halt):
-        owner, name = _origin(folder, session, timeout_s)
-        times = _times(session, commit, timeout_s)
+    people: Authors = ()
+    with session(folder, commit) as private, suppress(Halt):
+        owner, name = _origin(folder, private, timeout_s)
+        people = _authors(private, commit, timeout_s)
+        times = _times(private, commit, timeout_s)
     oldest, newest = (min(times), times[0]) if times else (None, None)
-    return Head(revision=commit, branch=branch, owner=owner, name=name, oldest=oldest, newest=newest)
+    return Head(revision=commit, branch=branch, owner=owner, name=name, oldest=oldest, newest=newest,
+                authors=people)  # fmt: skip
 
 
-def entries(path: str, gate: Gate) -> Iterator[Entry]:
+def entries(path: str, gate: Gate, known: Set[str] = frozenset()) -> Iterator[Entry]:
     """Yield the files of HEAD in git's order.
 
     Args:
         path: work tree or bare repository.
         gate: admits or refuses each file.
+        known: ids of blobs that are held already: their files are listed, and not read again.
 
     Raises:
         Halt: the rest cannot be read.
@@ -139,9 +126,14 @@ def entries(path: str, gate: Gate) -> Iterator[Entry]:
     commit, _ = _head(folder)
     if not commit:
         raise Halt(Reason.NO_HEAD)
-    with _session(folder, commit) as session:
-        for window in _windows(_listing(session, commit, gate)):
-            yield from _read(session, window, gate)
+    with session(folder, commit) as private:
+        for window in _windows(_listing(private, commit, gate)):
+            yield from _read(private, [_held(entry, oid, known) for entry, oid in window], gate)
+
+
+def _held(entry: Entry, oid: str, known: Set[str]) -> tuple[Entry, str]:
+    held = entry.error is None and oid in known
+    return (replace(entry, blob_id=oid) if held else entry), oid
 
 
 def _read(session: dict[str, str], window: list[tuple[Entry, str]], gate: Gate) -> Iterator[Entry]:
@@ -161,9 +153,9 @@ def _read(session: dict[str, str], window: list[tuple[Entry, str]], gate: Gate) 
 def _listing(session: dict[str, str], commit: str, gate: Gate) -> Iterator[tuple[Entry, str]]:
     """Yield the entry and the object id of each file, contents not read."""
     arguments = ("ls-tree", "-r", "-z", "--full-tree", "-l", commit)
-    with _git(session, arguments, gate.config.git_timeout_s) as (process, output):
+    with run(session, arguments, gate.config.git_timeout_s) as (process, output):
         pending = b""
-        while chunk := output.read1(_TEXT_BYTES):
+        while chunk := output.read1(TEXT_BYTES):
             *records, pending = (pending + chunk).split(b"\0")
             for record in records:
                 yield _admitted(record, gate)
@@ -210,7 +202,7 @@ def _contents(session: dict[str, str], window: list[tuple[Entry, str]], gate: Ga
     with TemporaryFile() as names:  # a file, not a pipe: nobody has to feed it while we read
         names.write("".join(f"{oid}\n" for oid in wanted).encode())
         names.seek(0)
-        with _git(session, ("cat-file", "--batch", "--buffer"), gate.config.git_timeout_s, names) as (_, output):
+        with run(session, ("cat-file", "--batch", "--buffer"), gate.config.git_timeout_s, names) as (_, output):
             for entry, oid in window:
                 answer = _answer(output, entry, oid, gate.config.max_file_bytes) if gate.wants(entry) else entry
                 if answer is None:
@@ -219,7 +211,7 @@ def _contents(session: dict[str, str], window: list[tuple[Entry, str]], gate: Ga
 
 
 def _answer(output: io.BufferedReader, entry: Entry, oid: str, most: int) -> Entry | None:
-    words = output.readline(_TEXT_BYTES).split()
+    words = output.readline(TEXT_BYTES).split()
     if len(words) == 2 and words[1] == b"missing":
         return refused(entry, Reason.MISSING_OBJECT)
     if len(words) != 3:
@@ -227,8 +219,8 @@ def _answer(output: io.BufferedReader, entry: Entry, oid: str, most: int) -> Ent
     size, reason = int(words[2]), None
     content = output.read(min(size, most))
     if size > most or words[1] != b"blob":
-        for start in range(most, size, _TEXT_BYTES):
-            output.read(min(size - start, _TEXT_BYTES))
+        for start in range(most, size, TEXT_BYTES):
+            output.read(min(size - start, TEXT_BYTES))
         reason = Reason.TOO_LARGE if size > most else Reason.CORRUPT_FILE
     if output.read(1) != b"\n":
         return None
@@ -238,64 +230,9 @@ def _answer(output: io.BufferedReader, entry: Entry, oid: str, most: int) -> Ent
     return refused(entry, Reason.CORRUPT_FILE) if lies else answer
 
 
-class _Patient(io.RawIOBase):
-    """A pipe that gives up when nothing comes for a while."""
-
-    def __init__(self, descriptor: int, timeout_s: float) -> None:
-        self._descriptor, self._timeout_ms = descriptor, int(timeout_s * 1000)
-        self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLIN)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        if not self._poll.poll(self._timeout_ms):
-            raise Halt(Reason.TIMEOUT)
-        return os.readv(self._descriptor, [buffer])
-
-
-@contextmanager
-def _git(
-    session: dict[str, str], arguments: tuple[str, ...], timeout_s: float, stdin: IO[bytes] | None = None
-) -> Iterator[tuple[Popen[bytes], io.BufferedReader]]:
-    try:
-        process = Popen(
-            [*_COMMAND, *arguments], bufsize=0, env=session, cwd=session["GIT_DIR"],
-            stdin=stdin or DEVNULL, stdout=PIPE, stderr=DEVNULL,
-        )  # fmt: skip
-    except FileNotFoundError:
-        raise MissingDependencyError("git is needed to read git repositories: install git 2.20 or later") from None
-    with process:
-        try:
-            assert process.stdout
-            yield process, io.BufferedReader(_Patient(process.stdout.fileno(), timeout_s), _TEXT_BYTES)
-        finally:
-            process.kill()
-
-
-@contextmanager
-def _session(folder: Path, commit: str) -> Iterator[dict[str, str]]:
-    """Make the private repository and yield the environment that git runs in."""
-    with TemporaryDirectory(prefix="stackcurate-git-") as private:
-        Path(private, "refs").mkdir()
-        Path(private, "HEAD").write_text("ref: refs/heads/none\n", encoding="ascii")
-        sha256 = "[core]\nrepositoryFormatVersion = 1\n[extensions]\nobjectFormat = sha256\n"
-        Path(private, "config").write_text("" if len(commit) == 40 else sha256, encoding="ascii")
-        cut = _text(folder / "shallow", _PACKED_REFS_BYTES).splitlines(keepends=True)
-        Path(private, "shallow").write_bytes(b"".join(line for line in cut if _OBJECT.fullmatch(line.strip())))
-        yield {
-            **_ENVIRONMENT,
-            "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": private,
-            "GIT_DIR": private,
-            "GIT_OBJECT_DIRECTORY": str((folder / "objects").resolve()),
-        }
-
-
 def _head(folder: Path) -> tuple[str | None, str | None]:
     """Return commit and branch of HEAD, following refs as text."""
-    value, branch = _text(folder / "HEAD", _TEXT_BYTES).strip(), None
+    value, branch = text(folder / "HEAD", TEXT_BYTES).strip(), None
     for _ in range(5):
         if not value.startswith(b"ref:"):
             break
@@ -303,16 +240,10 @@ def _head(folder: Path) -> tuple[str | None, str | None]:
         if not _REF.fullmatch(ref) or b".." in ref:
             return None, None
         branch = branch or ref.removeprefix(b"refs/heads/").decode("utf-8", "backslashreplace")
-        packed = (line.partition(b" ") for line in _text(folder / "packed-refs", _PACKED_REFS_BYTES).splitlines())
-        loose = _text(folder / os.fsdecode(ref), _TEXT_BYTES).strip()
+        packed = (line.partition(b" ") for line in text(folder / "packed-refs", PACKED_REFS_BYTES).splitlines())
+        loose = text(folder / os.fsdecode(ref), TEXT_BYTES).strip()
         value = loose or next((commit for commit, _, name in packed if name == ref), b"")
-    return value.decode() if _OBJECT.fullmatch(value) else None, branch
-
-
-def _text(path: Path, most: int) -> bytes:
-    """Return a small regular file, and nothing for whatever else stands there."""
-    content = regular_file(path, most)
-    return b"" if isinstance(content, Reason) else content
+    return value.decode() if OBJECT_ID.fullmatch(value) else None, branch
 
 
 def _is_folder(path: Path) -> bool:
@@ -333,17 +264,25 @@ def _borrowed(folder: Path) -> Reason | None:
 def _origin(folder: Path, session: dict[str, str], timeout_s: float) -> tuple[str | None, str | None]:
     """Return owner and name from the origin's address; credentials in it go nowhere."""
     with TemporaryFile() as config:  # as text on stdin: no include, no link
-        config.write(_text(folder / "config", _RECORD_BYTES))
+        config.write(text(folder / "config", _RECORD_BYTES))
         config.seek(0)
         arguments = ("config", "--file", "-", "--no-includes", "--get", "remote.origin.url")
-        with _git(session, arguments, timeout_s, config) as (_, output):
-            url = output.read(_TEXT_BYTES).decode("utf-8", "replace").strip()
+        with run(session, arguments, timeout_s, config) as (_, output):
+            url = output.read(TEXT_BYTES).decode("utf-8", "replace").strip()
     found = account(url, forges=None)
     return found if found and found[1] and not url.startswith("file:") else (None, None)
 
 
 def _times(session: dict[str, str], commit: str, timeout_s: float) -> list[float]:
     arguments = ("rev-list", "--timestamp", "--first-parent", f"--max-count={_COMMITS}", commit)
-    with _git(session, arguments, timeout_s) as (_, output):
+    with run(session, arguments, timeout_s) as (_, output):
         words = (line.split() for line in output)
         return [float(line[0]) for line in words if len(line) == 2 and line[0].isdigit() and len(line[0]) < 12]
+
+
+def _authors(session: dict[str, str], commit: str, timeout_s: float) -> Authors:
+    arguments = ("log", "--no-patch", f"--max-count={_COMMITS}", "--format=%ae%x00%an", commit)
+    with run(session, arguments, timeout_s) as (_, output):
+        found = Counter(line.rstrip(b"\n")[:_NAME_BYTES] for line in output)
+    people = ((line.decode("utf-8", "replace").split("\0"), commits) for line, commits in found.items())
+    return tuple(sorted((pair[0], pair[1], commits) for pair, commits in people if len(pair) == 2))

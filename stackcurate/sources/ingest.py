@@ -8,33 +8,50 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from stackcurate import schema
-from stackcurate.blobs import PackWriter
+from stackcurate.blobs import OPEN_PACKS, PackWriter, compact
+from stackcurate.sources import git_urls, the_stack
+from stackcurate.sources.authors import author_rows
 from stackcurate.sources.directories import SourcesConfig
-from stackcurate.sources.local import Input, read
-from stackcurate.sources.metadata import file_id
+from stackcurate.sources.inputs import is_remote
+from stackcurate.sources.inputs import read as read_input
+from stackcurate.sources.local import Input
+from stackcurate.sources.metadata import TRANSIENT, Repository, file_id
 from stackcurate.stage import Batches, spark_schema
-from stackcurate.stages.tables import PART, OnRows, watch, write_part
-from stackcurate.workspace import Part, Run, Workspace, commit, read_table, runs
+from stackcurate.stages.tables import PART, OnRows, read, watch, write_part
+from stackcurate.workspace import Part, Run, Workspace, author_key, commit, read_table, runs
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
-INPUT = pa.schema([(name, pa.string()) for name in ("input_id", "path", "name", "kind", "fingerprint")])
+INPUT = pa.schema([
+    *((name, pa.string()) for name in ("input_id", "path", "name", "kind", "fingerprint", "facts")),
+    ("known", pa.list_(pa.string())),
+])  # fmt: skip
+_RANGE = pa.schema([("number", pa.int32()), ("first", pa.string()), ("last", pa.string())])
 _PARTS = PART.insert(0, pa.field("table", pa.string()))
 _ROWS = 10_000
 """Rows of the files table that a task holds."""
+_LIMITS = ("max_file_bytes", "max_repository_bytes", "max_entries", "max_ratio", "max_depth", "max_path_bytes",
+           "git_timeout_s")  # fmt: skip
+_FETCHED = ("snapshot", "git_protocols", "git_mirror_bytes")
+"""Values of the config on which the rows of an input depend; the second line counts for remote ones alone."""
 
 
 def input_id(one: Input, config: SourcesConfig) -> str:
     """Return the digest of an input's name and state, and of the limits under which it is read."""
-    limits = {name: value for name, value in asdict(config).items() if name != "inputs"}
+    limits: dict[str, Any] = {name: getattr(config, name) for name in _LIMITS}
     parts = [schema.VERSION, one.name, one.kind, one.fingerprint, limits]
+    if is_remote(one):
+        parts += [one.facts, {name: getattr(config, name) for name in _FETCHED}]
+    elif one.kind == the_stack.KIND:
+        parts += [config.contents, config.snapshot]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -67,31 +84,107 @@ def ingest(
         tasks: gives the number of tasks.
         progress: shows inputs as they are read.
     """
-    found = runs(workspace, schema.REPOS.name)
-    known = set(pc.unique(read_table(workspace, schema.REPOS, found, ["input_id"])["input_id"]).to_pylist())
-    rows = [{"input_id": key, **asdict(one)} for key, one in identify(inputs, config).items() if key not in known]
+    done, sources = _known(workspace)
+    rows = [{"input_id": key, **asdict(one)} for key, one in identify(inputs, config).items() if key not in done]
     if not rows:
         return
     digest = hashlib.sha256(json.dumps([row["input_id"] for row in rows]).encode()).hexdigest()
-    run = Run(table="", run_id=digest[:16], digest=digest)
+    author_key(workspace)  # before tasks look for it
+    run = Run(table="", run_id=_fresh(workspace, digest[:16]), digest=digest)
     session = spark()  # first: a JVM that starts writes across a progress bar
     with progress("sources", len(rows)) as on_rows:
-        parts = _read_all(session, workspace, rows, config, run.run_id, tasks(), on_rows)
-    for table in (schema.BLOBS, schema.FILES, schema.REPOS):  # repositories last: they say what is known
+        listed = _with_known(session, workspace, rows, sources)
+        parts = _read_all(listed, workspace, config, run.run_id, min(tasks(), len(rows)), on_rows)
+    blobs = [Part(**part) for name, part in parts if name == schema.BLOBS.name]
+    if len(blobs) > OPEN_PACKS:
+        blobs = _compact(session, workspace, run.run_id, blobs)
+    commit(workspace, replace(run, table=schema.BLOBS.name, parts=tuple(blobs)))
+    for table in (schema.AUTHORS, schema.FILES, schema.REPOS):  # repositories last: they say what is known
         mine = tuple(Part(**part) for name, part in parts if name == table.name)
         commit(workspace, replace(run, table=table.name, parts=mine))
 
 
-def _read_all(
-    spark: SparkSession, workspace: Workspace, rows: list[dict[str, Any]], config: SourcesConfig, run_id: str,
-    tasks: int, on_rows: OnRows,
-) -> list[tuple[str, dict[str, Any]]]:  # fmt: skip
+def without_superseded(repos: DataFrame) -> DataFrame:
+    """Drop attempts that failed for a while where a later one read the repository; Parquet files give many rows."""
+    from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    listed = spark.createDataFrame(pa.Table.from_pylist(rows, schema=INPUT))
-    spread = listed.repartitionById(
-        min(tasks, len(rows)), F.pmod(F.xxhash64("input_id"), F.lit(min(tasks, len(rows)))).cast("int")
+    read_since = F.max(F.col("error").isNull()).over(Window.partitionBy("input_id", "source"))
+    passing = F.col("error").isin(*TRANSIENT) & (F.col("source_kind") != the_stack.KIND)
+    return repos.withColumn("read_since_", read_since).where(
+        ~(F.coalesce(passing, F.lit(False)) & F.col("read_since_"))
     )
+
+
+def _known(workspace: Workspace) -> tuple[set[str], dict[str, list[str]]]:
+    """Return the inputs that need not be read again, and by source those that gave whole repositories.
+
+    What failed for a reason that may have gone by now is read again by the next build. Contents that a store lacks
+    are not: they would cost a whole Parquet file each; another name of the snapshot asks for them again.
+    """
+    columns = ["input_id", "source", "source_kind", "error"]
+    repos = read_table(workspace, schema.REPOS, runs(workspace, schema.REPOS.name), columns)
+    lost = pc.field("error").isin(TRANSIENT)
+    files = read_table(workspace, schema.FILES, runs(workspace, schema.FILES.name), ["input_id"], where=lost)
+    again = set(files["input_id"].to_pylist())
+    done: set[str] = set()
+    sources: dict[str, list[str]] = {}
+    for key, source, kind, error in zip(*repos.to_pydict().values(), strict=True):
+        if error is None:
+            sources.setdefault(source, []).append(key)
+        if error not in TRANSIENT and (key not in again or kind.startswith(the_stack.KIND)):
+            done.add(key)
+    return done, sources
+
+
+def _fresh(workspace: Workspace, wanted: str) -> str:
+    """Return a run_id that no complete run has: what failed may be read again."""
+    used = {run.run_id for run in runs(workspace, schema.REPOS.name)}
+    return next(name for n in count() if (name := f"{wanted}-{n}" if n else wanted) not in used)
+
+
+def _with_known(
+    spark: SparkSession, workspace: Workspace, rows: list[dict[str, Any]], sources: dict[str, list[str]]
+) -> DataFrame:
+    """Return the inputs, each remote one with the ids of the blobs that earlier snapshots of it hold."""
+    from pyspark.sql import functions as F
+
+    remote = {row["name"]: row["input_id"] for row in rows if row["kind"] == git_urls.KIND}
+    before = [{"input_id": old, "new": new} for name, new in remote.items() for old in sources.get(name, ())]
+    listed = spark.createDataFrame(pa.Table.from_pylist(rows, schema=INPUT))
+    if not before:
+        return listed
+    files = read(spark, workspace, schema.FILES, runs(workspace, schema.FILES.name)).where("error is null")
+    earlier = spark.createDataFrame(pa.Table.from_pylist(before)).hint("broadcast")
+    held = files.join(earlier, "input_id").groupBy(F.col("new").alias("input_id")).agg(
+        F.collect_set("blob_id").alias("known")
+    )  # fmt: skip
+    return listed.drop("known").join(held, "input_id", "left").select(*INPUT.names)
+
+
+def _compact(spark: SparkSession, workspace: Workspace, run_id: str, packs: list[Part]) -> list[Part]:
+    """Put many packs in order, so that a stretch of ids lies in a few of them."""
+    names = [part.path for part in packs]
+    bounds = [f"{i * 65536 // len(packs):04x}" if i else "" for i in range(len(packs))]
+    ranges = [{"number": i, "first": a, "last": b} for i, (a, b) in enumerate(pairwise([*bounds, "g"]))]
+    spread = spark.createDataFrame(pa.Table.from_pylist(ranges, schema=_RANGE)).repartitionById(len(ranges), "number")
+    task = partial(_compact_task, workspace=workspace, run_id=run_id, names=names)
+    return [Part(**row.asDict()) for row in spread.mapInArrow(task, spark_schema(PART)).collect()]
+
+
+def _compact_task(batches: Batches, *, workspace: Workspace, run_id: str, names: list[str]) -> Batches:
+    for batch in batches:
+        for row in batch.to_pylist():
+            parts = [asdict(part) for part in compact(workspace, run_id, names, row["first"], row["last"])]
+            yield pa.RecordBatch.from_pylist(parts, schema=PART)
+
+
+def _read_all(
+    listed: DataFrame, workspace: Workspace, config: SourcesConfig, run_id: str, tasks: int, on_rows: OnRows
+) -> list[tuple[str, dict[str, Any]]]:
+    from pyspark.sql import functions as F
+
+    spread = listed.repartitionById(tasks, F.pmod(F.xxhash64("input_id"), F.lit(tasks)).cast("int"))
     task = partial(_read_task, workspace=workspace, config=config, run_id=run_id)
     with watch(workspace, schema.REPOS, run_id, on_rows):
         done = spread.mapInArrow(task, spark_schema(_PARTS)).collect()
@@ -101,39 +194,45 @@ def _read_all(
 
 def _read_task(batches: Batches, *, workspace: Workspace, config: SourcesConfig, run_id: str) -> Batches:
     packs = PackWriter(workspace, run_id)
-    repos: list[dict[str, Any]] = []
+    repos: list[Repository] = []
+    keys: list[str] = []
     inputs = (row for batch in batches for row in batch.to_pylist())
-    files = _files(inputs, packs, repos, config)
+    files = _files(inputs, packs, repos, keys, config)
     written = [(schema.FILES, write_part(_batches(files, schema.FILES), workspace, schema.FILES, run_id))]
     packs.flush()
     written += [(schema.BLOBS, part) for part in packs.parts]
-    written += [(schema.REPOS, write_part(_batches(iter(repos), schema.REPOS), workspace, schema.REPOS, run_id))]
+    key = author_key(workspace)
+    people = (row for repo, of in zip(repos, keys, strict=True) for row in author_rows(repo, of, key))
+    rows_of = ({**asdict(replace(repo, authors=())), "input_id": of} for repo, of in zip(repos, keys, strict=True))
+    written += [(schema.AUTHORS, write_part(_batches(people, schema.AUTHORS), workspace, schema.AUTHORS, run_id))]
+    written += [(schema.REPOS, write_part(_batches(rows_of, schema.REPOS), workspace, schema.REPOS, run_id))]
     rows = [{"table": table.name, **asdict(part)} for table, part in written if part is not None]
     yield pa.RecordBatch.from_pylist(rows, schema=_PARTS)
 
 
 def _files(
-    inputs: Iterator[dict[str, Any]], packs: PackWriter, repos: list[dict[str, Any]], config: SourcesConfig
+    inputs: Iterator[dict[str, Any]], packs: PackWriter, repos: list[Repository], keys: list[str], config: SourcesConfig
 ) -> Iterator[dict[str, Any]]:
-    """Yield the rows of `files` of some inputs; contents go to the packs, repositories to a list."""
+    """Yield the rows of `files` of some inputs; contents go to the packs, repositories and their inputs to lists."""
     for row in inputs:
-        key = row.pop("input_id")
-        repository, entries = read(Input(**row), config)
-        repos.append({**asdict(repository), "input_id": key})
-        for entry in entries:
-            if entry.content is not None and entry.blob_id is not None:
-                packs.add(entry.blob_id, entry.content)
-            yield {
-                "file_id": file_id(repository.repo_id, repository.revision or "", entry.path),
-                "repo_id": repository.repo_id,
-                "revision": repository.revision,
-                "path": entry.path,
-                "blob_id": entry.blob_id,
-                "size": entry.size,
-                "mode": entry.mode,
-                "input_id": key,
-                "error": entry.error,
-            }
+        key, known = row.pop("input_id"), frozenset(row.pop("known") or ())
+        for repository, entries in read_input(Input(**row), config, known):
+            repos.append(repository)
+            keys.append(key)
+            for entry in entries:
+                if entry.content is not None and entry.blob_id is not None:
+                    packs.add(entry.blob_id, entry.content)
+                yield {
+                    "file_id": file_id(repository.repo_id, repository.revision or "", entry.path),
+                    "repo_id": repository.repo_id,
+                    "revision": repository.revision,
+                    "path": entry.path,
+                    "blob_id": entry.blob_id,
+                    "size": entry.size,
+                    "mode": entry.mode,
+                    "input_id": key,
+                    "error": entry.error,
+                }
 
 
 def _batches(rows: Iterator[dict[str, Any]], table: schema.Table) -> Batches:

@@ -13,7 +13,7 @@ import hashlib
 import math
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,14 +48,16 @@ class Input:
     Args:
         path: where it lies.
         name: path relative to the folder that was given.
-        kind: `git`, `directory`, or by its name `wheel`, `npm`, `zip` or `tar`.
+        kind: `git`, `directory`, or by its name `wheel`, `npm`, `zip` or `tar`; `inputs` adds others.
         fingerprint: digest of sizes and times, of refs for git: changes when the input does.
+        facts: what is known of the repository beside its files, as JSON; empty where nothing is.
     """
 
     path: str
     name: str
     kind: str
     fingerprint: str
+    facts: str = ""
 
 
 @dataclass(kw_only=True)
@@ -106,7 +108,9 @@ def single(path: str | os.PathLike[str]) -> Input:
     return _input(given, Path(given).name)
 
 
-def read(one: Input, config: SourcesConfig | None = None) -> tuple[Repository, Iterator[Entry]]:
+def read(
+    one: Input, config: SourcesConfig | None = None, known: Set[str] = frozenset()
+) -> tuple[Repository, Iterator[Entry]]:
     """Read an input: its row for the repos table, and its files as a stream.
 
     The input is walked twice: first for manifests, times, damage and the digest of a folder's listing, so that
@@ -116,6 +120,7 @@ def read(one: Input, config: SourcesConfig | None = None) -> tuple[Repository, I
     Args:
         one: as `discover` found it.
         config: the limits; the defaults where None.
+        known: ids of blobs that need not be read again; heeded for git alone.
 
     Returns:
         The repository, with a reason code in `error` where it is not complete, and an iterator of entries,
@@ -124,7 +129,7 @@ def read(one: Input, config: SourcesConfig | None = None) -> tuple[Repository, I
     config = config or SourcesConfig()
     survey = _survey(one, config)
     repository, prefix = _DESCRIBE.get(one.kind, _describe_archive)(one, survey, config)
-    return repository, _stopped(one, Gate(config, prefix))
+    return repository, _stopped(one, Gate(config, prefix), known)
 
 
 def _inputs(given: str) -> list[Input]:
@@ -175,11 +180,14 @@ def _fingerprint(path: str, kind: str) -> str:
     return digest.hexdigest()
 
 
-def _stopped(one: Input, gate: Gate) -> Iterator[Entry]:
+def _stopped(one: Input, gate: Gate, known: Set[str] = frozenset()) -> Iterator[Entry]:
     """Yield the entries of an input; what ends them early is noted at the gate."""
     try:
         _check_kind(one)
-        yield from _READ.get(one.kind, archives.entries)(one.path, gate)
+        if one.kind == "git":
+            yield from git.entries(one.path, gate, known)
+        else:
+            yield from _READ.get(one.kind, archives.entries)(one.path, gate)
     except Halt as halt:
         gate.error = gate.error or halt.reason
     except OSError:
@@ -190,7 +198,7 @@ def _check_kind(one: Input) -> None:
     mode = os.lstat(one.path).st_mode
     if stat.S_ISLNK(mode):
         raise Halt(Reason.LINK)
-    if not (stat.S_ISDIR(mode) if one.kind in _READ else stat.S_ISREG(mode)):
+    if not (stat.S_ISDIR(mode) if one.kind in _DESCRIBE else stat.S_ISREG(mode)):
         raise Halt(Reason.SPECIAL_FILE)  # a pipe would be waited for
 
 
@@ -228,6 +236,7 @@ def _describe_git(one: Input, survey: _Survey, config: SourcesConfig) -> tuple[R
         source_kind="git",
         source=one.name,
         error=survey.reason and survey.reason.value,
+        authors=head.authors,
     )
     return repository, ""
 
@@ -302,7 +311,7 @@ def _time(seconds: float | None) -> datetime | None:
     return datetime.fromtimestamp(int(seconds or 0), UTC) if known else None
 
 
-_READ: dict[str, Callable[[str, Gate], Iterator[Entry]]] = {"git": git.entries, "directory": directories.entries}
+_READ: dict[str, Callable[[str, Gate], Iterator[Entry]]] = {"directory": directories.entries}
 _DESCRIBE = {"git": _describe_git, "directory": _describe_directory}
 _HOSTS: dict[str, tuple[str, Callable[[str | None], str | None]]] = {
     "sdist": ("pypi", pypi_name),

@@ -61,6 +61,7 @@ class Reason(StrEnum):
     UNSUPPORTED = "unsupported", "compression method that is not read"
     CORRUPT_FILE = "corrupt_file", "does not decompress, ends early or does not match its checksum"
     MISSING_OBJECT = "missing_object", "git object that the repository lacks, as in partial clones"
+    NOT_HELD = "not_held", "the row names a content that it does not hold, and [sources] contents names no store"
     UNREADABLE = "unreadable", "the file system refuses it (file, or input as a whole)"
     # of a whole repository
     TOO_MANY_ENTRIES = "too_many_entries", "more entries than max_entries; the rest is not listed"
@@ -69,9 +70,21 @@ class Reason(StrEnum):
     CORRUPT_REPOSITORY = "corrupt_repository", "git cannot walk the tree; what came before is kept"
     NO_HEAD = "no_head", "HEAD is missing, or names a branch without a commit"
     ALTERNATES = "alternates", "borrows objects from outside its own folder"
-    TIMEOUT = "timeout", "git was silent for longer than git_timeout_s"
+    TIMEOUT = "timeout", "git was silent for longer than git_timeout_s, or a fetch took longer than git_fetch_s"
+    REFUSED_ADDRESS = "refused_address", "no plain address of a repository under one of git_protocols"
+    GONE = "gone", "the host says that there is no such repository, or none that is public"
+    UNREACHABLE = "unreachable", "the host did not answer, or with an error, git_attempts times"
+    MIRROR_TOO_LARGE = "mirror_too_large", "the repository takes more disk than git_mirror_bytes"
+    CACHE_FULL = "cache_full", "other mirrors, all in use, took what git_cache_bytes allows"
 
 
+TRANSIENT = tuple(
+    reason.value
+    for reason in (
+        Reason.UNREADABLE, Reason.TIMEOUT, Reason.MISSING_OBJECT, Reason.UNREACHABLE, Reason.CACHE_FULL
+    )
+)  # fmt: skip
+"""Reasons that may be gone by the next run, which tries again."""
 NO_PLACE = (Reason.UNSAFE_PATH.value, Reason.PATH_TOO_LONG.value, Reason.DUPLICATE_PATH.value)
 """Reasons of files whose path is no place in a tree, so that no licence is asked for there."""
 
@@ -105,9 +118,13 @@ class Entry:
     error: str | None = None
 
 
+Authors = tuple[tuple[str, str, int], ...]
+"""E-mail, name and number of commits of each author; only keyed hashes of the first two are ever written."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Repository:
-    """A row of `schema.REPOS` but for `input_id`: the same names in the same order."""
+    """A row of `schema.REPOS` but for `input_id`: the same names in the same order; beside it, who wrote commits."""
 
     repo_id: str
     revision: str | None = None
@@ -126,6 +143,7 @@ class Repository:
     source_kind: str
     source: str
     error: str | None = None
+    authors: Authors = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -251,3 +252,269 @@ def _git_paths(path: Path) -> None:
     repository(path)
     files = [("100644", "blob", blob(path, content), os.fsdecode(name)) for name, content in contents.items()]
     commit(path, *files, nested(path, long), nested(path, "/".join(["d"] * 102)))
+
+
+# --- settings, refs and objects that lie -------------------------------------------------------------------------
+
+
+def _trap(path: Path) -> str:
+    return f"touch {path.parent.parent / EXECUTED}"
+
+
+def _configured(path: Path, *names: str) -> Path:
+    """Make a repository whose settings name a command under each of some names."""
+    commit(repository(path))
+    for name in names:
+        git(path, "config", name, _trap(path))
+    return path
+
+
+@case("work-tree-outside")
+def _work_tree(path: Path) -> None:
+    _configured(path)
+    git(path, "config", "core.worktree", "/")
+    git(path, "config", "core.bare", "false")
+
+
+@case("include-outside")
+def _include(path: Path) -> None:
+    _configured(path)
+    evil = path.parent.parent / "evil.config"
+    evil.write_text(f"[core]\n\tfsmonitor = {_trap(path)}\n\tpager = {_trap(path)}\n")
+    git(path, "config", "include.path", str(evil))
+    git(path, "config", "includeIf.gitdir:/.path", str(evil))
+
+
+@case("ssh-and-proxies")
+def _proxies(path: Path) -> None:
+    _configured(path, "core.sshCommand", "core.gitProxy", "http.proxy", "core.askPass", "sequence.editor")
+
+
+@case("remote-ext")
+def _remote_ext(path: Path) -> None:
+    _configured(path)
+    git(path, "config", "remote.origin.url", f"ext::{_trap(path)}")
+    git(path, "config", "remote.origin.vcs", "ext")
+    git(path, "config", "url.ext::.insteadOf", "https://")
+    git(path, "config", "protocol.ext.allow", "always")
+
+
+@case("bundle-and-lazy-fetch")
+def _bundle(path: Path) -> None:
+    _configured(path, "fetch.bundleURI", "uploadpack.packObjectsHook")
+    git(path, "config", "extensions.partialClone", "origin")
+
+
+@case("maintenance")
+def _maintenance(path: Path) -> None:
+    _configured(path, "gc.recentObjectsHook", "core.alternateRefsCommand", "maintenance.repo", "gpg.program")
+    git(path, "config", "gc.auto", "1")
+    git(path, "config", "log.showSignature", "true")
+
+
+@case("config-damaged")
+def _config_damaged(path: Path) -> None:
+    _configured(path)
+    (path / ".git" / "config").write_bytes(b"[core\n\0\xff repositoryformatversion = 99")
+
+
+@case("config-is-a-pipe")
+def _config_pipe(path: Path) -> None:
+    _configured(path)
+    (path / ".git" / "config").unlink()
+    os.mkfifo(path / ".git" / "config")
+
+
+@case("unknown-format")
+def _unknown_format(path: Path) -> None:
+    _configured(path)
+    git(path, "config", "core.repositoryFormatVersion", "1")
+    git(path, "config", "extensions.noSuchThing", "true")
+
+
+@case("hooks-path")
+def _hooks_path(path: Path) -> None:
+    _configured(path)
+    hooks = path / "hooks"
+    hooks.mkdir()
+    for name in ("post-checkout", "pre-commit", "reference-transaction", "fsmonitor-watchman"):
+        (hooks / name).write_text(f"#!/bin/sh\n{_trap(path)}\n")
+        (hooks / name).chmod(0o755)
+    git(path, "config", "core.hooksPath", "hooks")
+
+
+@case("filter-process", good=("good.py", ".gitattributes"))
+def _filter_process(path: Path) -> None:
+    attributes = blob(repository(path), b"* filter=lfs diff=x merge=y text working-tree-encoding=UTF-16\n")
+    commit(path, ("100644", "blob", attributes, ".gitattributes"))
+    for name in ("filter.lfs.process", "filter.lfs.required", "diff.x.command", "merge.y.driver"):
+        git(path, "config", name, _trap(path))
+    info = path / ".git" / "info"
+    info.mkdir(exist_ok=True)
+    (info / "attributes").write_text("* filter=lfs export-ignore export-subst\n")
+
+
+@case("http-alternates")
+def _http_alternates(path: Path) -> None:
+    commit(repository(path))
+    (path / ".git" / "objects" / "info").mkdir(exist_ok=True)
+    (path / ".git" / "objects" / "info" / "http-alternates").write_text("http://127.0.0.1:9/objects\n")
+
+
+@case("alternates-are-a-link", error="alternates", good=())
+def _alternates_link(path: Path) -> None:
+    commit(repository(path))
+    (path / ".git" / "objects" / "info" / "alternates").symlink_to("/etc/hostname")
+
+
+@case("objects-are-a-link", error="link", good=())
+def _objects_link(path: Path) -> None:
+    commit(repository(path))
+    elsewhere = path.parent.parent / "objects"
+    shutil.move(path / ".git" / "objects", elsewhere)
+    (path / ".git" / "objects").symlink_to(elsewhere)
+
+
+@case("ref-loop", error="no_head", good=())
+def _ref_loop(path: Path) -> None:
+    commit(repository(path))
+    (path / ".git" / "refs" / "heads" / "main").write_text("ref: refs/heads/main\n")
+
+
+@case("ref-is-a-pipe", error="no_head", good=())
+def _ref_pipe(path: Path) -> None:
+    commit(repository(path))
+    (path / ".git" / "refs" / "heads" / "main").unlink()
+    os.mkfifo(path / ".git" / "refs" / "heads" / "main")
+
+
+@case("head-is-an-option", error="no_head", good=())
+def _head_option(path: Path) -> None:
+    commit(repository(path))
+    (path / ".git" / "HEAD").write_text(f"--upload-pack={_trap(path)}\n")
+
+
+@case("head-names-a-blob", error="corrupt_repository", good=())
+def _head_blob(path: Path) -> None:
+    commit(repository(path))
+    (path / ".git" / "HEAD").write_text(blob(path) + "\n")
+
+
+@case("head-names-nothing", error="corrupt_repository", good=())
+def _head_nothing(path: Path) -> None:
+    commit(repository(path))
+    (path / ".git" / "HEAD").write_text("f" * 40 + "\n")
+
+
+@case("grafts-and-replacements")
+def _grafts(path: Path) -> None:
+    made = commit(repository(path))
+    other = git(path, "commit-tree", "-m", "other", tree(path, ("100644", "blob", blob(path, b"evil\n"), "evil.py")))
+    git(path, "update-ref", f"refs/replace/{made}", other.decode().strip())
+    (path / ".git" / "info").mkdir(exist_ok=True)
+    (path / ".git" / "info" / "grafts").write_text(f"{made} {other.decode().strip()}\n")
+
+
+@case("case-collisions", good=("good.py", "GOOD.py", "Good.PY", "a", "A"))
+def _case_collisions(path: Path) -> None:
+    repository(path)
+    commit(path, *(("100644", "blob", blob(path), name) for name in ("GOOD.py", "Good.PY", "a", "A")))
+
+
+_ALIKE = ("x" * 255, "x" * 256, "nfc-\xe9", "nfc-e\u0301", "con", "aux.py")
+
+
+@case("length-collisions", unsafe_path=1, good=("good.py", *_ALIKE))
+def _lengths(path: Path) -> None:
+    repository(path)
+    commit(path, *(("100644", "blob", blob(path), name) for name in (*_ALIKE, "a:b")))
+
+
+@case("twice-in-a-tree", duplicate_path=1)
+def _twice(path: Path) -> None:
+    evil = blob(repository(path), b"evil\n")
+    raw = b"".join(b"100644 good.py\0" + bytes.fromhex(oid) for oid in (blob(path), evil))
+    _committed(path, raw)
+
+
+@case("slashes-in-a-name", unsafe_path=3)
+def _slashes(path: Path) -> None:
+    oid = bytes.fromhex(blob(repository(path)))
+    names = (b"../../executed", b"/executed", b"a//b")
+    _committed(path, b"".join(b"100644 " + name + b"\0" + oid for name in (b"good.py", *names)))
+
+
+@case("git-in-disguise", unsafe_path=5)
+def _disguise(path: Path) -> None:
+    oid = bytes.fromhex(blob(repository(path)))
+    names = (b".g\xe2\x80\x8cit", b".git ", b".git.", b"GIT~1", b".git::$INDEX_ALLOCATION")
+    _committed(path, b"".join(b"100644 " + name + b"\0" + oid for name in (b"good.py", *names)))
+
+
+@case("odd-modes", good=("good.py", "other.py", "run.sh"))
+def _odd_modes(path: Path) -> None:
+    oid = bytes.fromhex(blob(repository(path)))
+    modes = ((b"100664", b"good.py"), (b"0100644", b"other.py"), (b"104755", b"run.sh"))
+    _committed(path, b"".join(mode + b" " + name + b"\0" + oid for mode, name in modes))
+
+
+def _committed(path: Path, raw: bytes) -> None:
+    """Commit a tree given as bytes, which git would not write."""
+    oid = git(path, "hash-object", "-t", "tree", "-w", "--literally", "--stdin", stdin=raw).decode().strip()
+    made = git(path, "commit-tree", "-m", "x", oid).decode().strip()
+    git(path, "update-ref", "HEAD", made)
+
+
+@case("blob-that-is-a-tree", corrupt_file=1)
+def _blob_is_tree(path: Path) -> None:
+    inside = tree(repository(path), ("100644", "blob", blob(path), "x"))
+    _committed(path, b"100644 good.py\0" + bytes.fromhex(blob(path)) + b"100644 z.py\0" + bytes.fromhex(inside))
+
+
+@case("many-entries", error="too_many_entries", limits={"max_entries": 1000})
+def _many_entries(path: Path) -> None:
+    oid = bytes.fromhex(blob(repository(path)))
+    _committed(
+        path, b"".join(b"100644 " + name + b"\0" + oid for name in (b"good.py", *(b"h%06d" % i for i in range(20_000))))
+    )
+
+
+@case("truncated-pack", error="corrupt_repository", good=())
+def _truncated_pack(path: Path) -> None:
+    commit(repository(path))
+    git(path, "repack", "-adq")
+    pack = next((path / ".git" / "objects" / "pack").glob("*.pack"))
+    pack.chmod(0o644)
+    pack.write_bytes(pack.read_bytes()[:30])
+
+
+@case("damaged-index", error="corrupt_repository", good=())
+def _damaged_index(path: Path) -> None:
+    commit(repository(path))
+    git(path, "repack", "-adq")
+    index = next((path / ".git" / "objects" / "pack").glob("*.idx"))
+    index.chmod(0o644)
+    index.write_bytes(b"\xfftOc" + b"\xff" * 2000)
+
+
+@case("damaged-graph-and-midx")
+def _damaged_graph(path: Path) -> None:
+    commit(repository(path))
+    objects = path / ".git" / "objects"
+    (objects / "info").mkdir(exist_ok=True)
+    (objects / "info" / "commit-graph").write_bytes(b"CGPH" + b"\xff" * 500)
+    (objects / "pack" / "multi-pack-index").write_bytes(b"MIDX" + b"\xff" * 500)
+
+
+@case("loose-bomb", too_large=1, limits={"max_file_bytes": 1 << 20})
+def _loose_bomb(path: Path) -> None:
+    zeros = blob(repository(path), bytes(64 << 20))
+    commit(path, ("100644", "blob", zeros, "zeros"))
+
+
+@case("size-lie", corrupt_file=1)
+def _size_lie(path: Path) -> None:
+    lie = blob(repository(path), b"lie\n")
+    commit(path, ("100644", "blob", lie, "lie.py"))
+    _loose(path, lie).chmod(0o644)
+    _loose(path, lie).write_bytes(zlib.compress(b"blob 99\0lie\n"))

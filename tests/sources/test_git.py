@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from stackcurate.errors import MissingDependencyError
-from stackcurate.sources import git
+from stackcurate.sources import git, git_process
+from stackcurate.sources.authors import author_rows, keyed_hash
 from stackcurate.sources.directories import Gate, SourcesConfig
 from stackcurate.sources.local import discover, read
 from stackcurate.sources.metadata import Halt, Reason
@@ -141,7 +142,7 @@ def test_size_that_is_too_large_costs_no_memory_and_no_other_file(tmp_path: Path
 
 def test_silence_of_git_is_a_reason(tmp_path: Path) -> None:
     reader, writer = os.pipe()
-    patient = git._Patient(reader, 0.01)
+    patient = git_process.Patient(reader, 0.01)
     os.write(writer, b"x")
 
     assert patient.read(5) == b"x"
@@ -162,3 +163,22 @@ def test_missing_git_says_what_to_install(tmp_path: Path) -> None:
             list(git.entries(str(folder), Gate(SourcesConfig())))
     finally:
         os.environ["PATH"] = path
+
+
+def test_authors_are_counted_and_only_their_hashes_leave(tmp_path: Path) -> None:
+    folder = repository(tmp_path / "r")
+    first = commit(folder)
+    tree = hostile.git(folder, "rev-parse", "HEAD^{tree}").decode().strip()
+    raw = f"tree {tree}\nparent {first}\nauthor Ada  L <Ada@Example.org> 1 +0000\ncommitter x <y> 1 +0000\n\nz\n"
+    made = hostile.git(folder, "hash-object", "-t", "commit", "-w", "--stdin", stdin=raw.encode()).decode().strip()
+    hostile.git(folder, "update-ref", "HEAD", made)
+    row, _ = read(discover([folder])[0])
+    rows = list(author_rows(row, "i", b"key"))
+
+    assert sorted(people[2] for people in row.authors) == [1, 1]
+    assert {found["email_hash"] for found in rows} == {
+        keyed_hash(b"key", e) for e in ("a@example.org", "ada@example.org")
+    }
+    assert keyed_hash(b"key", "ada l") in {found["name_hash"] for found in rows}
+    assert "example.org" not in repr(row)
+    assert "example.org" not in repr(rows)

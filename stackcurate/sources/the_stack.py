@@ -1,0 +1,236 @@
+"""The Stack as a source: Parquet files in the layout of version 1, 2 or 3 that somebody already holds.
+
+Each row becomes what it would be if the repository had been read: a repository at a revision and its files, so
+that licences, duplicates and opt-outs are decided anew. A row of version 1 knows up to three repositories of a blob,
+and each of them is an occurrence of its own. Version 2 holds ids alone: contents come from `[sources] contents`.
+
+Source: the data set cards of bigcode/the-stack, bigcode/the-stack-v2 and HuggingFaceCode/stack-v3-train.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stackcurate.sources.directories import REGULAR, Gate, SourcesConfig, filled, refused
+from stackcurate.sources.local import Input
+from stackcurate.sources.metadata import Entry, Halt, Reason, Repository
+from stackcurate.sources.object_stores import content, files_below
+from stackcurate.workspace import locate
+
+KIND = "the-stack"
+_HOST = "github"
+_BATCH = {"v1": 1000, "v2": 1000, "v2-grouped": 16, "v3": 16}
+"""Rows that are held at once: a row is a file in the first two layouts and a repository in the others."""
+_V1_KINDS = ("stars", "issues", "forks")
+_V1 = tuple(f"max_{kind}_{name}" for kind in _V1_KINDS
+            for name in ("repo_path", "repo_name", "repo_head_hexsha", "repo_licenses", "count"))  # fmt: skip
+_V2_REPO = ("origin", "repo_name", "github_id", "revision_id", "branch_name", "revision_date", "gha_created_at",
+            "gha_license_id", "star_events_count", "fork_events_count")  # fmt: skip
+_V2_FILE = ("blob_id", "path", "length_bytes", "content")
+_COLUMNS = {
+    "v1": ("content", *_V1),
+    "v2": (*_V2_REPO, *_V2_FILE),
+    "v2-grouped": (*_V2_REPO, "files"),
+    "v3": ("repo_path", "repo_id", "commit_id", "github_metadata", "files"),
+}
+
+_OWNERS: dict[bool | None, str] = {True: "organization", False: "user"}
+
+
+class _File(NamedTuple):
+    """A file of a row: its content, or the id under which a store keeps it."""
+
+    path: str
+    content: Any
+    sha1: str | None = None
+    size: int | None = None
+
+
+def listed(folder: str) -> list[Input]:
+    """Return the Parquet files below a folder or URI as inputs.
+
+    Raises:
+        SourceError: there are none.
+    """
+    found = files_below(folder, (".parquet",))
+    return [Input(path=path, name=name, kind=KIND, fingerprint=state) for path, name, state in found]
+
+
+def read(one: Input, config: SourcesConfig) -> Iterator[tuple[Repository, Iterator[Entry]]]:
+    """Yield the repositories of a Parquet file, each with the files of it that stand near each other.
+
+    Args:
+        one: as `listed` gives it.
+        config: limits, and where contents are.
+
+    Returns:
+        Repositories, one possibly several times; a file that is no such Parquet is a repository with a reason code.
+    """
+    try:
+        filesystem, path = locate(one.path)
+        with pq.ParquetFile(path, filesystem=filesystem) as file:
+            layout = _layout(set(file.schema_arrow.names))
+            names = [name for name in _COLUMNS[layout] if name in file.schema_arrow.names]
+            for batch in file.iter_batches(batch_size=_BATCH[layout], columns=names):
+                for repository, files in _ROWS[layout](batch.to_pylist(), one.name):
+                    yield repository, _entries(files, Gate(config), config)
+    except (OSError, pa.ArrowException, KeyError, TypeError, AttributeError) as error:
+        reason = Reason.UNREADABLE if isinstance(error, OSError) else Reason.CORRUPT_ARCHIVE
+        name = one.name.lower()
+        yield _repository(f"local/{name}", "local", None, name, source=one.name, error=reason.value), iter(())
+
+
+def _layout(names: set[str]) -> str:
+    """Tell the layout by the columns that it cannot do without; KeyError where it is none."""
+    if {"content", "max_stars_repo_name"} <= names:
+        return "v1"
+    if {"repo_path", "commit_id", "files"} <= names:
+        return "v3"
+    if {"repo_name", "revision_id"} <= names:
+        return "v2-grouped" if "files" in names else "v2"
+    raise KeyError("layout")
+
+
+def _entries(files: Iterable[_File], gate: Gate, config: SourcesConfig) -> Iterator[Entry]:
+    for file in files:
+        with suppress(Halt):
+            entry = gate.admit(file.path.lstrip("/").encode("utf-8", "surrogateescape"), REGULAR, _size(file))
+            yield _filled(entry, file, config) if gate.wants(entry) else entry
+
+
+def _filled(entry: Entry, file: _File, config: SourcesConfig) -> Entry:
+    found: bytes | Reason = Reason.MISSING_OBJECT if config.contents else Reason.NOT_HELD
+    if file.content is not None:
+        found = file.content.encode("utf-8", "surrogatepass") if isinstance(file.content, str) else bytes(file.content)
+    elif file.sha1 and config.contents:
+        found = content(config.contents, file.sha1, config.max_file_bytes)
+    if not isinstance(found, Reason) and len(found) > config.max_file_bytes:
+        found = Reason.TOO_LARGE
+    return refused(entry, found) if isinstance(found, Reason) else filled(entry, found)
+
+
+def _size(file: _File) -> int | None:
+    return len(file.content) if file.content is not None else file.size
+
+
+def _v1(rows: list[dict[str, Any]], source: str) -> Iterator[tuple[Repository, list[_File]]]:
+    found: dict[tuple[str, str], tuple[dict[str, Any], dict[str, _File]]] = {}
+    for row in rows:
+        for kind in _V1_KINDS:
+            name, revision, path = (row.get(f"max_{kind}_repo_{part}") for part in ("name", "head_hexsha", "path"))
+            if not name or not path:
+                continue
+            facts, files = found.setdefault((name, revision or ""), ({}, {}))
+            facts[kind] = _count(row.get(f"max_{kind}_count")) or facts.get(kind)
+            facts["licenses"] = row.get(f"max_{kind}_repo_licenses") or facts.get("licenses")
+            files.setdefault(path, _File(path, row["content"]))
+    for (name, revision), (facts, files) in found.items():
+        # A repository was in only where all of its licences were permissive: they hold together.
+        stated = " AND ".join(sorted(facts["licenses"] or ())) or None
+        repository = _on_github(
+            name, "v1", source=source, revision=revision or None, stars=facts.get("stars"), forks=facts.get("forks"),
+            host_license=stated,
+        )  # fmt: skip
+        yield repository, list(files.values())
+
+
+def _v2(rows: list[dict[str, Any]], source: str) -> Iterator[tuple[Repository, list[_File]]]:
+    found: dict[tuple[str, str], tuple[dict[str, Any], list[_File]]] = {}
+    for row in rows:
+        if row["repo_name"] and row.get("path"):
+            _, files = found.setdefault((row["repo_name"], row["revision_id"] or ""), (row, []))
+            files.append(_v2_file(row))
+    for row, files in found.values():
+        yield _v2_repository(row, source), files
+
+
+def _v2_grouped(rows: list[dict[str, Any]], source: str) -> Iterator[tuple[Repository, list[_File]]]:
+    for row in rows:
+        if row["repo_name"]:
+            yield _v2_repository(row, source), [_v2_file(file) for file in row["files"] or () if file.get("path")]
+
+
+def _v2_file(row: Mapping[str, Any]) -> _File:
+    return _File(row["path"], row.get("content"), row.get("blob_id"), _count(row.get("length_bytes")))
+
+
+def _v2_repository(row: Mapping[str, Any], source: str) -> Repository:
+    return _at(row.get("origin"))(
+        row["repo_name"], "v2", _count(row.get("github_id")), source=source, revision=row["revision_id"],
+        default_branch=(row.get("branch_name") or "").removeprefix("refs/heads/") or None,
+        stars=_count(row.get("star_events_count")), forks=_count(row.get("fork_events_count")),
+        host_license=row.get("gha_license_id"), created_at=_time(row.get("gha_created_at")),
+        pushed_at=_time(row.get("revision_date")),
+    )  # fmt: skip
+
+
+def _v3(rows: list[dict[str, Any]], source: str) -> Iterator[tuple[Repository, list[_File]]]:
+    for row in rows:
+        if not row["repo_path"]:
+            continue
+        facts = row.get("github_metadata") or {}
+        fork_of = facts.get("forked_from")
+        owned = _OWNERS.get(facts.get("is_org_owned"))
+        repository = _on_github(
+            row["repo_path"], "v3", _count(row.get("repo_id")), source=source, revision=row["commit_id"],
+            default_branch=facts.get("branch"),
+            stars=_count(facts.get("stars")), forks=_count(facts.get("forks")), owner_type=owned,
+            fork_of=f"{_HOST}/{fork_of}".lower() if fork_of else None, created_at=_time(facts.get("repo_created_at")),
+        )  # fmt: skip
+        files = [
+            _File(file["file_path"], file.get("content"), file.get("content_id"), _count(file.get("size_bytes")))
+            for file in row["files"] or ()
+            if file.get("file_path")
+        ]
+        yield repository, files
+
+
+def _at(origin: str | None) -> Callable[..., Repository]:
+    """Return what makes a repository of an origin; rows without one are of GitHub."""
+    host = urlsplit(origin or "").netloc
+    return _on_github if host in ("", "github.com") else partial(_on_host, host)
+
+
+def _on_host(host: str, name: str, version: str, _number: int | None = None, **rest: Any) -> Repository:
+    above, _, bare = name.rpartition("/")
+    owner = above.partition("/")[0] or None
+    return _repository(f"{host}/{name}".lower(), host, owner, bare, kind=f"{KIND}-{version}", **rest)
+
+
+def _on_github(name: str, version: str, number: int | None = None, **rest: Any) -> Repository:
+    """Return a repository under its number at GitHub, or under its name where that is not known."""
+    owner, _, bare = name.partition("/")
+    known = f"{_HOST}/{name if number is None else number}".lower()
+    return _repository(known, _HOST, owner, bare or name, kind=f"{KIND}-{version}", **rest)
+
+
+def _repository(repo_id: str, host: str, owner: str | None, name: str, kind: str = KIND, **rest: Any) -> Repository:
+    return Repository(repo_id=repo_id, host=host, owner=owner, name=name, source_kind=kind, **rest)
+
+
+def _count(value: Any) -> int | None:
+    """Return a count, which readers of nullable columns may have made a float."""
+    return int(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _time(value: Any) -> datetime | None:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if not isinstance(value, datetime):
+        return None
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+
+
+_ROWS = {"v1": _v1, "v2": _v2, "v2-grouped": _v2_grouped, "v3": _v3}
