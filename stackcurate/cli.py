@@ -15,6 +15,7 @@ from stackcurate.verbs import (
     doctor,
     files,
     licenses,
+    malware,
     opt_outs,
     pii,
     releases,
