@@ -20,6 +20,7 @@ from stackcurate.pipeline import given_requests, plain_errors, requests_of
 from stackcurate.release.attribution_index import build_index
 from stackcurate.release.credits import correct_credits
 from stackcurate.release.export import clear, publish
+from stackcurate.release.funnel import recount
 from stackcurate.release.ledger import record_requests
 from stackcurate.release.lookup import carry_index
 from stackcurate.release.manifest import FUNNEL, Release, find_release, make_manifest
@@ -37,7 +38,7 @@ from stackcurate.release.removals import (
     write_removals,
 )
 from stackcurate.release.shards import ShardWriter, encode, release_row, shard_counts, shard_entry, shard_of
-from stackcurate.stages import LATE, malware
+from stackcurate.stages import LATE, contamination, malware
 from stackcurate.stages.tables import write_part
 from stackcurate.workspace import (
     Part,
@@ -49,6 +50,7 @@ from stackcurate.workspace import (
     open_workspace,
     part_paths,
     read_json,
+    read_table,
     write_bytes,
 )
 
@@ -156,6 +158,7 @@ def _write(build: Build, past: Past, outcome: Outcome, made_from: str) -> _Writt
     decided = _write_decisions(build, past, outcome, made_from)
     carry_index(workspace, old, replace(decided, table=schema.LOOKUP.name, metrics={}))
     funnel = _funnel(past, outcome)
+    funnel["benchmarks"] = _benchmarks(build, past, outcome, funnel["benchmarks"])
     came = {file_id: outcome.after[file_id]["shard"] for file_id in outcome.promoted}
     credited = correct_credits(past, new, shards.entries, came, build.blobs)
     manifest = make_manifest(made_from, config.to_dict(), shards.entries, funnel, credited)
@@ -299,6 +302,26 @@ def _replaced(rows: pq.ParquetFile, changed: pa.Table, ids: pa.Array) -> Iterato
         places = pc.index_in(batch["file_id"], ids)
         yield batch.filter(pc.is_null(places))
         yield from changed.take(places.drop_null()).combine_chunks().to_batches()
+
+
+def _benchmarks(build: Build, past: Past, outcome: Outcome, before: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return how much of each benchmark stands in the files that pass now; examples never name what went."""
+    found = read_table(build.workspace, schema.CONTAMINATION, build.stored(contamination),
+                       where=pc.list_value_length(pc.field("overlaps")) > 0)  # fmt: skip
+    overlaps = dict(zip(found["blob_id"].to_pylist(), found["overlaps"].to_pylist(), strict=True))
+    rows = past.decisions(pc.field("blob_id").isin(found["blob_id"].combine_chunks())).to_pylist()
+    files = [outcome.after.get(row["file_id"], row) for row in rows]
+    hits = [
+        {**overlap, **{name: row[name] for name in ("file_id", "repo_id", "path")}}
+        for row in files if _passed(row) for overlap in overlaps[row["blob_id"]]
+    ]  # fmt: skip
+    moved = sum(_passed(row) - _passed(outcome.before[row["file_id"]]) for row in outcome.changed)
+    return recount(before, before[0]["files_scanned"] + moved if before else 0, hits)
+
+
+def _passed(row: Mapping[str, Any]) -> bool:
+    """Say whether a file was looked at for benchmarks, having passed all other stages."""
+    return row["reason"] in (None, "contaminated")
 
 
 def _funnel(past: Past, outcome: Outcome) -> dict[str, Any]:

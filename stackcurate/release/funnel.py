@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from stackcurate.release.policy import ORDER
@@ -71,20 +71,45 @@ def contaminated(decided: DataFrame, facts: DataFrame, looked_for: Mapping[str, 
     counted = hits.groupBy("benchmark").agg(F.countDistinct("item").alias("i"), F.countDistinct("file_id").alias("f"))
     counts = {row["benchmark"]: (row["i"], row["f"]) for row in counted.collect()}
     order = Window.partitionBy("benchmark").orderBy(F.col("coverage").desc(), "item", "repo_id", "path", "file_id")
-    columns = ("benchmark", "item", "field", "coverage", "repo_id", "path", "start", "end")
     ranked = hits.withColumn("rank", F.row_number().over(order)).where(f"rank <= {_EXAMPLES}")
     examples: dict[str, list[dict[str, Any]]] = {}
-    for row in ranked.orderBy("benchmark", "rank").select(*columns).collect():
-        shown = row.asDict() | {"coverage": round(row["coverage"], 3)}
-        examples.setdefault(shown.pop("benchmark"), []).append(shown)
+    for row in ranked.orderBy("benchmark", "rank").collect():
+        examples.setdefault(row["benchmark"], []).append(_example(row.asDict()))
     return [
-        {
-            "benchmark": name,
-            "items": total,
-            "items_found": counts.get(name, (0, 0))[0],
-            "files": counts.get(name, (0, 0))[1],
-            "files_scanned": scanned,
-            "examples": examples.get(name, []),
-        }
+        _benchmark(name, total, *counts.get(name, (0, 0)), scanned, examples.get(name, []))
         for name, total in looked_for.items()
     ]
+
+
+def recount(
+    benchmarks: Iterable[Mapping[str, Any]], scanned: int, hits: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return what `contaminated` says, of overlaps that are few enough for this process.
+
+    Args:
+        benchmarks: what it said before: names and numbers of items.
+        scanned: number of files that passed the other stages.
+        hits: their overlaps, each with file_id, repo_id and path.
+    """
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for hit in sorted(hits, key=lambda h: (-h["coverage"], h["item"], h["repo_id"], h["path"], h["file_id"])):
+        found.setdefault(hit["benchmark"], []).append(hit)
+    rows = []
+    for before in benchmarks:
+        ours = found.get(before["benchmark"], [])
+        items, files = (len({hit[name] for hit in ours}) for name in ("item", "file_id"))
+        examples = [_example(hit) for hit in ours[:_EXAMPLES]]
+        rows.append(_benchmark(before["benchmark"], before["items"], items, files, scanned, examples))
+    return rows
+
+
+def _benchmark(
+    name: str, items: int, items_found: int, files: int, scanned: int, examples: list[dict[str, Any]]
+) -> dict[str, Any]:
+    return {"benchmark": name, "items": items, "items_found": items_found, "files": files, "files_scanned": scanned,
+            "examples": examples}  # fmt: skip
+
+
+def _example(hit: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {name: hit[name] for name in ("item", "field", "coverage", "repo_id", "path", "start", "end")}
+    return shown | {"coverage": round(hit["coverage"], 3)}
