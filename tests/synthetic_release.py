@@ -72,6 +72,7 @@ def write_release(folder: Path, files: int, shards: int) -> Config:
         "dropped": [{"stage": "near_dups", "reason": reason, "files": int(mask.sum()), "bytes": int(sizes[mask].sum())}
                     for reason, mask in dropped],
         "repositories": {"read": len(repositories), "errors": {}},
+        "benchmarks": [],
     }  # fmt: skip
     publish(workspace, make_manifest("synthetic", config.to_dict(), entries, funnel), funnel)
     return config
