@@ -26,6 +26,7 @@ from stackcurate.release.lookup import lookup
 from stackcurate.release.manifest import Release
 from stackcurate.release.verify import verify
 from stackcurate.workspace import Workspace, open_workspace, read_json, read_table, runs
+from tests.built import hashes
 from tests.corpus import Corpus, write_corpus
 from tests.corpus_text import Fakes
 
@@ -56,10 +57,6 @@ def settings(corpus: Corpus, workspace: Path) -> list[str]:
         'spark.master="local[2,4]"',
         'spark.driver_memory="768m"',
     ]
-
-
-def hashes(release: Release) -> dict[str, str]:
-    return {shard["path"]: shard["sha256"] for shard in release.manifest["shards"]}
 
 
 def decisions(workspace: Workspace, version: str = "v1") -> pa.Table:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -18,10 +18,10 @@ from stackcurate.errors import ReleaseError, WorkspaceError
 from stackcurate.release import proof
 from stackcurate.release.correction import correct, preview
 from stackcurate.release.ledger import check_chain, parse_ledger, read_ledger
-from stackcurate.release.manifest import Release
 from stackcurate.release.removals import apply_removals
 from stackcurate.release.verify import verify
 from stackcurate.workspace import Workspace, locked, open_workspace, read_table, runs
+from tests.built import decisions, hashes
 from tests.corpus import Corpus, write_corpus
 
 if TYPE_CHECKING:
@@ -62,15 +62,6 @@ class Corrected:
 def verified_blobs(workspace: Workspace) -> set[str]:
     rows = read_table(workspace, schema.PII, runs(workspace, "pii"), ["blob_id"])
     return set(rows["blob_id"].to_pylist())
-
-
-def hashes(release: Release) -> dict[str, str]:
-    return {shard["path"]: shard["sha256"] for shard in release.manifest["shards"]}
-
-
-def decisions(workspace: Workspace, version: str) -> list[dict[str, Any]]:
-    found = [run for run in runs(workspace, "decisions") if run.run_id == version]
-    return read_table(workspace, schema.DECISIONS, found).sort_by("file_id").to_pylist()  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 
-from stackcurate import pipeline, schema
+from stackcurate import pipeline
 from stackcurate.config import Config
 from stackcurate.errors import ReleaseError
 from stackcurate.release.correction import re_verdict
 from stackcurate.release.manifest import Release
 from stackcurate.release.verify import verify
-from stackcurate.workspace import Workspace, open_workspace, read_table, runs
+from stackcurate.workspace import Workspace, open_workspace, runs
+from tests.built import decisions, hashes
 from tests.corpus import write_corpus
 
 if TYPE_CHECKING:
@@ -52,22 +53,13 @@ def rows_of(release: Release) -> list[dict[str, Any]]:
     return [row for table in tables for row in table.to_pylist()]
 
 
-def shards_of(release: Release) -> dict[str, str]:
-    return {shard["path"]: shard["sha256"] for shard in release.manifest["shards"]}
-
-
-def decisions(workspace: Workspace, version: str) -> list[dict[str, Any]]:
-    found = [run for run in runs(workspace, "decisions") if run.run_id == version]
-    return read_table(workspace, schema.DECISIONS, found).sort_by("file_id").to_pylist()  # type: ignore[no-any-return]
-
-
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Judged:
     return Judged(tmp_path_factory.mktemp("judged"))
 
 
 def test_what_a_new_rule_finds_goes_and_only_its_shards_are_written(judged: Judged) -> None:
-    v1, v2 = shards_of(judged.v1), shards_of(judged.v2)
+    v1, v2 = hashes(judged.v1), hashes(judged.v2)
     gone = {row["blob_id"] for row in rows_of(judged.v1)} - {row["blob_id"] for row in rows_of(judged.v2)}
     assert judged.victim["blob_id"] in gone
     assert judged.v2.manifest["corrects"]["removed"] == len(gone) < len(rows_of(judged.v1)) / 2
@@ -80,7 +72,7 @@ def test_what_a_new_rule_finds_goes_and_only_its_shards_are_written(judged: Judg
 
 
 def test_what_is_no_longer_found_comes_back(judged: Judged) -> None:
-    assert shards_of(judged.v3) == shards_of(judged.v1)
+    assert hashes(judged.v3) == hashes(judged.v1)
     assert judged.v3.manifest["corrects"]["promoted"] == judged.v2.manifest["corrects"]["removed"]
 
 
@@ -92,7 +84,7 @@ def test_nothing_else_is_computed_again_and_every_release_verifies(judged: Judge
 
 def test_it_is_the_release_that_a_whole_build_gives(judged: Judged) -> None:
     whole = pipeline.build(judged.config('release.version="whole"', 'release.shards_of="v1"', rules=True))
-    assert shards_of(whole) == shards_of(judged.v2)
+    assert hashes(whole) == hashes(judged.v2)
     assert decisions(judged.workspace, "whole") == decisions(judged.workspace, "v2")
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.sources.serving import running
 
 Fault = Callable[["Handler"], bool]
 """Answers a request itself and says so, or leaves it to git."""
@@ -96,11 +97,5 @@ class Handler(BaseHTTPRequestHandler):
 def serving(folder: Path) -> Iterator[Server]:
     """Serve the repositories below a folder until the block ends."""
     folder.mkdir(parents=True, exist_ok=True)
-    with Server(folder) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(Server(folder)) as server:
+        yield server

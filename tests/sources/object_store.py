@@ -19,6 +19,8 @@ from urllib.parse import quote
 
 import pyarrow.fs as pafs
 
+from tests.sources.serving import running
+
 WEED = Path(sys.executable).parent / "weed"
 BUCKET = "stackcurate"
 _HOP = ("connection", "content-length", "expect", "transfer-encoding")
@@ -170,11 +172,5 @@ class _Passing(BaseHTTPRequestHandler):
 @contextmanager
 def breaking(store: Store, every: int) -> Iterator[Breaking]:
     """Run a proxy before a store that breaks each n-th request."""
-    with Breaking(store, every) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(Breaking(store, every)) as server:
+        yield server
