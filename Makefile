@@ -31,7 +31,7 @@ $(READY): pyproject.toml $(LOCK) $(JRE)
 train: $(TRAIN_READY) ## add torch to the environment: make train TORCH="torch==2.10.0"
 
 $(TRAIN_READY): $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" "safetensors>=0.4.3" "transformers>=5"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" "safetensors>=0.4.3" "tensorboard>=2.19" "transformers>=5"
 	touch $@
 
 demo: setup ## build a small real release from about 25 packages, and print its funnel

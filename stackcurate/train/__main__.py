@@ -6,6 +6,7 @@ import os
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
+from typing import NoReturn
 
 from stackcurate.errors import StackcurateError
 from stackcurate.train.launch import launch
@@ -42,5 +43,11 @@ def main() -> int:
     return 0
 
 
+def leave(code: int) -> NoReturn:
+    """End at once: taking the interpreter down may abort in a thread of gloo, which torchrun takes for a failed run."""
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -6,7 +6,6 @@ and the SHA-256 of every file. A folder that ends in `.new` was never completed.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -15,18 +14,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import nn
 from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
+from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 from torch.distributed.checkpoint.state_dict_loader import load
-from torch.distributed.checkpoint.state_dict_saver import save
 from torch.optim import Optimizer
 
 from stackcurate.errors import TrainError
 from stackcurate.train.parallel import Ranks
+from stackcurate.train.writing import Share, Writing, file_digest
 
 INDEX, FRESH = "index.json", ".new"
 BYTES_PER_PARAMETER = 12
@@ -59,7 +58,7 @@ class Progress:
 
 
 class Checkpoints:
-    """The checkpoints of a run.
+    """The checkpoints of a run, of which one may be on its way to the disk.
 
     Args:
         folder: where they lie.
@@ -69,50 +68,61 @@ class Checkpoints:
 
     def __init__(self, folder: Path, ours: Ranks, *, keep: int = 3) -> None:
         self.folder, self.ours, self.keep = folder, ours, keep
+        self.pending: tuple[Progress, Writing] | None = None
 
-    def save(self, model: nn.Module, optimizer: Optimizer, progress: Progress) -> Path:
-        """Write a checkpoint, hash its files, and give it its name; return the folder.
+    def begin(self, model: nn.Module, optimizer: Optimizer, progress: Progress) -> None:
+        """Copy the state and let a thread write it, while training goes on; `finish` gives it its name.
+
+        Raises:
+            TrainError: there is no room for its folder.
+        """
+        fresh = self._fresh(progress.step)
+        self.ours.alone(lambda: self._make_room(fresh, progress.step))
+        weights, moments = get_state_dict(model, optimizer)
+        writing = Writing(fresh, {"model": weights, "optimizer": moments}, self.ours)
+        self.pending = progress, writing
+
+    @property
+    def written(self) -> bool:
+        """Whether this rank's share of what was begun is on the disk, or failed."""
+        return self.pending is not None and self.pending[1].share.done()
+
+    def finish(self) -> Path | None:
+        """Wait for all shares of what was begun, hash and name it; return its folder, None where nothing was begun.
 
         Raises:
             TrainError: it cannot be written; nothing of it stays, older ones are untouched.
         """
-        fresh = self._fresh(progress.step)
-        self.ours.alone(lambda: shutil.rmtree(fresh, ignore_errors=True))
-        weights, moments = get_state_dict(model, optimizer)
-        error: BaseException | None = None
-        files: dict[str, Any] = {}
-        try:
-            with _single():
-                writer = FileSystemWriter(fresh, sync_files=True)
-                save({"model": weights, "optimizer": moments}, storage_writer=writer, no_dist=self.ours.world == 1)
-            files = self._hashed(fresh)
-        except (OSError, CheckpointException, RuntimeError) as failed:
-            error = failed
-        answers = self.ours.gather((files, None if error is None else str(error)))
-        if wrong := [problem for _, problem in answers if problem]:
-            self._give_up(progress.step, error or OSError(wrong[0]))
-        merged = {name: seen for found, _ in answers for name, seen in found.items()}
-        return self.ours.alone(lambda: self._name(progress, merged))
+        if self.pending is None:
+            return None
+        (progress, writing), self.pending = self.pending, None
+        answers = self.ours.gather(writing.answer())
+        wrong = [answer for answer in answers if isinstance(answer, str)]
+        return self.ours.alone(
+            lambda: self._give_up(progress.step, wrong[0]) if wrong else self._name(progress, writing, answers)
+        )
 
     def _fresh(self, step: int) -> Path:
         return self.folder / f"step-{step:08d}{FRESH}"
 
-    def _give_up(self, step: int, error: BaseException) -> None:
-        if self.ours.first:
-            shutil.rmtree(self._fresh(step), ignore_errors=True)
-        first = next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), repr(error))
+    def _make_room(self, fresh: Path, step: int) -> None:
+        shutil.rmtree(fresh, ignore_errors=True)
+        try:
+            fresh.mkdir(parents=True)
+        except OSError as error:
+            self._give_up(step, str(error))
+
+    def _give_up(self, step: int, why: str) -> NoReturn:
+        shutil.rmtree(self._fresh(step), ignore_errors=True)
         raise TrainError(
-            f"the checkpoint of step {step} cannot be written ({first}); older ones are whole. Free some space"
-        ) from error
+            f"the checkpoint of step {step} cannot be written ({why}); older ones are whole. Free some space"
+        )
 
-    def _hashed(self, fresh: Path) -> dict[str, Any]:
-        mine = sorted(fresh.glob(f"__{self.ours.rank}_*")) + ([fresh / ".metadata"] if self.ours.first else [])
-        return {path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)} for path in mine}
-
-    def _name(self, progress: Progress, files: dict[str, Any]) -> Path:
+    def _name(self, progress: Progress, writing: Writing, shares: list[Share]) -> Path:
         fresh = self._fresh(progress.step)
         final = fresh.with_suffix("")
         try:
+            files = writing.close(shares)
             text = json.dumps({"progress": asdict(progress), "files": files}, indent=1)
             with (fresh / INDEX).open("w", encoding="utf-8") as file:
                 file.write(text)
@@ -124,7 +134,7 @@ class Checkpoints:
             os.fsync(handle)
             os.close(handle)
         except OSError as error:
-            self._give_up(progress.step, error)
+            self._give_up(progress.step, str(error))
         for old in list(self._steps())[self.keep :]:
             shutil.rmtree(old, ignore_errors=True)
         return final
@@ -165,7 +175,7 @@ class Checkpoints:
                 size = path.stat().st_size if path.is_file() else 0
                 if size != seen["bytes"]:
                     return f"{path.name} has {size:,} of {seen['bytes']:,} bytes"
-                if _sha256(path) != seen["sha256"]:
+                if file_digest(path) != seen["sha256"]:
                     return f"{path.name} changed since it was written"
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             return f"{INDEX} is damaged ({error!r})"
@@ -219,11 +229,6 @@ def read_progress(folder: Path) -> Progress:
     values = json.loads((folder / INDEX).read_text(encoding="utf-8"))["progress"]
     values["skips"] = [(start, stop) for start, stop in values["skips"]]
     return Progress(**values)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_space(folder: Path, parameters: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from stackcurate.errors import MissingDependencyError
 
-METRICS, EVENTS, PLOT = "metrics.jsonl", "events.jsonl", "loss.png"
+METRICS, EVENTS, PLOT, BOARD = "metrics.jsonl", "events.jsonl", "loss.png", "tensorboard"
 PEAKS: tuple[tuple[str, float], ...] = (
     ("V100-PCIE", 112.0), ("V100", 125.0), ("A100", 312.0), ("H100 PCIe", 756.0), ("H100", 989.0), ("H200", 989.0),
     ("L40S", 362.0), ("A10", 125.0), ("T4", 65.0),
@@ -44,18 +44,24 @@ class Metrics:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._board: Any = None
-        with suppress(ImportError):  # optional
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._board = SummaryWriter(str(folder / "tensorboard"))
 
     def rewind(self, step: int) -> None:
-        """Forget the steps after the one that is gone back to; a line that a kill cut is forgotten too."""
+        """Begin behind a step: forget what lies after it, and a line that a kill cut."""
         kept = [line for line in read_metrics(self.folder) if line["step"] <= step]
         path = self.folder / METRICS
         fresh = path.with_suffix(".new")
         fresh.write_text("".join(f"{json.dumps(line)}\n" for line in kept), encoding="utf-8")
         fresh.replace(path)
+        self.close()
+        with suppress(ImportError):  # optional
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(self.folder / BOARD), purge_step=step + 1)
+
+    def close(self) -> None:
+        """Let TensorBoard have what it was told."""
+        if self._board is not None:
+            self._board.close()
 
     def write(self, line: Mapping[str, Any]) -> None:
         """Append the metrics of a step."""

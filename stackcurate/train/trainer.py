@@ -7,7 +7,7 @@ import signal
 import statistics
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -122,6 +122,8 @@ class Trainer:
         if self.stopping:
             self.say(f"stopped behind step {self.progress.step}; --resume goes on from there")
         self._close()
+        if self.metrics:
+            self.metrics.close()
         return self.progress
 
     def _close(self) -> None:
@@ -168,7 +170,7 @@ class Trainer:
         local = self._backward(torch.from_numpy(batch.rows.astype(np.int64)))
         self.scaler.unscale_(self.optimizer)
         norm = whole(nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip))
-        loss, stops = self.ours.sums([local, float(self.stopping)])
+        loss, stops, written = self.ours.sums([local, float(self.stopping), float(self.checkpoints.written)])
         scale = self.scaler.get_scale()
         problem = find_spike(self.config, loss, self.progress.losses)
         if self.dtype == torch.float32 and not problem and not math.isfinite(norm):
@@ -193,6 +195,8 @@ class Trainer:
                 line | {"loss_scale": scale, "tokens": self.progress.tokens} | self._speed(seconds, waited)
             )
         self.stopping = stops > 0
+        if written == self.ours.world:
+            self._finish()
 
     def _backward(self, rows: Tensor) -> float:
         """Leave the gradient of the mean loss over all ranks, still scaled, and return this rank's part of the loss.
@@ -243,10 +247,20 @@ class Trainer:
         return found
 
     def _save(self, *, final: bool = False) -> None:
-        """Write a checkpoint; one that fails is told and costs nothing but itself, unless it is the last."""
+        """Begin a checkpoint, which is written while training goes on; wait for the last one."""
+        self._finish()
+        self._guarded(lambda: self.checkpoints.begin(self.model, self.optimizer, self.progress), final=final)
+        if final:
+            self._finish(final=True)
+
+    def _finish(self, *, final: bool = False) -> None:
+        self._guarded(self.checkpoints.finish, final=final)
+
+    def _guarded(self, work: Callable[[], object], *, final: bool) -> None:
+        """Let a checkpoint fail: that is told and costs nothing but itself, unless it is the last."""
         try:
-            self.checkpoints.save(self.model, self.optimizer, self.progress)
-            self.failed = 0
+            if work():
+                self.failed = 0
         except TrainError as error:
             self.failed += 1
             if final or self.failed >= MOST_FAILED:
@@ -260,6 +274,7 @@ class Trainer:
         step = self.progress.step + 1
         if len(self.progress.skips) >= self.config.most_spikes:
             raise TrainError(f"step {step}: {why}, after {len(self.progress.skips)} spikes; lower the learning rate")
+        self._finish()
         here = read_state(self.progress.state).drawn
         late = [*self.progress.drawn, here][-self.config.spike_skip :]
         found = self.checkpoints.newest(drawn=late[0]) or self.checkpoints.newest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import time
@@ -46,7 +47,7 @@ def test_a_killed_rank_changes_nothing(undisturbed: Path, release: Path, tokeniz
     said = process.communicate(timeout=300)[0]
 
     assert process.returncode == 0, said
-    assert [event["step"] > 0 for event in events(folder) if event["event"] == "start"] == [False, True]
+    assert [event["step"] > 0 for event in events(folder) if event["event"] == "start"] == [False, True], said
     assert curve(folder) == curve(undisturbed)
 
 
@@ -80,6 +81,25 @@ def children(pid: int) -> list[int]:
 def rank_of(pid: int) -> str:
     pairs = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     return next((one.split(b"=")[1].decode() for one in pairs if one.startswith(b"RANK=")), "")
+
+
+@pytest.mark.slow
+def test_many_kills_change_nothing(undisturbed: Path, release: Path, tokenizer_path: Path, tmp_path: Path) -> None:
+    """Checkpoints are on their way at every step, so some kills meet a thread that writes one."""
+    folder, dice = tmp_path / "run", random.Random(0)
+    asked = request(folder, release, tokenizer_path, *HALF, "train.keep=2", "train.checkpoint_every=1")
+    process = start(torchrun(2, asked, restarts=20))
+    for step in range(1, 11):
+        wait_for(folder, step=step)
+        time.sleep(dice.random() / 10)
+        victims = [pid for pid in children(process.pid) if rank_of(pid)]
+        os.kill(dice.choice(victims), signal.SIGKILL)
+        time.sleep(2)  # the agent looks every 0.2 seconds, and ends the other rank
+    said = process.communicate(timeout=600)[0]
+
+    assert process.returncode == 0, said
+    assert sum(event["event"] == "start" for event in events(folder)) >= 5
+    assert curve(folder) == curve(undisturbed)
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 
 from stackcurate.errors import ConfigError, TrainError  # noqa: E402 - torch first, or all is skipped
 from stackcurate.train.checkpoint import Progress  # noqa: E402
-from stackcurate.train.metrics import plot_loss, read_metrics  # noqa: E402
+from stackcurate.train.metrics import BOARD, plot_loss, read_metrics  # noqa: E402
 from stackcurate.train.parallel import Ranks  # noqa: E402
 from stackcurate.train.recipe import TrainConfig  # noqa: E402
 from stackcurate.train.run import Request, open_job  # noqa: E402
@@ -69,6 +69,16 @@ def test_it_learns_and_tells(whole: Path) -> None:
     assert lines[-1]["tokens"] == 12 * 4 * 64
     assert 0 <= lines[-1]["data_wait"] < 1
     assert plot_loss(whole).stat().st_size > 5_000
+
+
+def test_tensorboard_shows_each_step_once(half: Path) -> None:
+    events_of = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+
+    train(Request(folder=half, resume=True))
+    board = events_of.EventAccumulator(str(half / BOARD)).Reload()
+
+    assert [one.step for one in board.Scalars("loss")] == list(range(1, 13))
+    assert board.Scalars("loss")[11].value == pytest.approx(read_metrics(half)[11]["loss"])
 
 
 def test_resume_is_identical_to_the_bit(whole: Path, half: Path) -> None:
