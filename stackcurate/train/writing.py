@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch.distributed.checkpoint.default_planner import DefaultSavePlanner
 from torch.distributed.checkpoint.filesystem import FileSystemWriter
@@ -69,9 +69,9 @@ def _copied(state: dict[str, Any]) -> dict[str, Any]:
             use_pinned_memory=False, use_shared_memory=False, use_async_staging=False, use_non_blocking_copy=False
         )
     )
-    copied: dict[str, Any] = stager.stage(state)
+    copied = stager.stage(state)
     stager.close()
-    return copied
+    return cast("dict[str, Any]", copied)
 
 
 def measure(path: Path) -> dict[str, Any]:

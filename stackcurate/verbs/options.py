@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-out, err = Console(), Console(stderr=True)
-"""Answers go to stdout, all that is said on the way to stderr."""
+out, err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
+"""Answers go to stdout, all that is said on the way to stderr; lines are not broken, so that they can be searched."""
 
 ConfigPath = Annotated[Path | None, typer.Option("--config", "-c", help="TOML file; see the reference in the README.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", "-s", help="Override a value: `section.key=value`.")]

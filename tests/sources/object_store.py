@@ -60,7 +60,7 @@ class Store:
             str(WEED), "-logtostderr=false", f"-logdir={self.folder}", "server", f"-dir={self.folder}",
             "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", f"-s3.port={s3}", f"-master.port={master}",
             f"-volume.port={volume}", f"-filer.port={filer}", "-master.volumeSizeLimitMB=64", "-volume.max=100",
-            "-master.telemetry=false", "-s3.port.iceberg=0",
+            "-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0",
         ]  # fmt: skip
         quiet = subprocess.DEVNULL
         self.process = subprocess.Popen(command, cwd=self.folder, stdin=quiet, stdout=quiet, stderr=quiet)
