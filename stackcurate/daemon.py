@@ -1,4 +1,4 @@
-"""Spark's Python daemon with ScanCode's index in it: loaded once per executor, shared by all workers it forks.
+"""`sketch_daemon` with ScanCode's index in it: loaded once per executor, shared by all workers it forks.
 
 A worker on its own loads 1.1 GB in some seconds of CPU time. Sessions that `stackcurate` starts use this module where
 licences are going to be scanned; on a cluster it is `--conf spark.python.daemon.module=stackcurate.daemon`.
@@ -7,12 +7,9 @@ licences are going to be scanned; on a cluster it is `--conf spark.python.daemon
 from __future__ import annotations
 
 import gc
-import os
-import sys
-from contextlib import redirect_stdout, suppress
+from contextlib import suppress
 
-THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-"""Variables that keep numeric libraries from starting threads, which a fork would lose."""
+from stackcurate import sketch_daemon
 
 _WARM_UP = b"""# Copyright 2020 Example
 # Permission is hereby granted to any good person obtaining a copy of this software and documentation files, to deal in
@@ -25,12 +22,11 @@ A picture's name is another matter to libmagic, which is asked with more of its 
 
 
 def preload() -> None:
-    """Load what a scan for licences needs, and tell the collector to leave it alone, so that its pages stay shared.
+    """Load what workers need, and a scan for licences too, and tell the collector to leave it alone.
 
-    Without ScanCode nothing is loaded: the scan itself will say what is missing.
+    Without ScanCode its part is not loaded: the scan itself will say what is missing.
     """
-    for name in THREADS:
-        os.environ.setdefault(name, "1")
+    sketch_daemon.preload()
     from stackcurate.errors import MissingDependencyError
     from stackcurate.kernels.license_scan import scan
 
@@ -40,14 +36,5 @@ def preload() -> None:
     gc.freeze()
 
 
-def main() -> None:
-    """Load, then serve Spark, which reads a port from standard output and nothing else."""
-    with redirect_stdout(sys.stderr):
-        preload()
-    from pyspark.daemon import manager
-
-    manager()
-
-
 if __name__ == "__main__":
-    main()
+    sketch_daemon.serve(preload)

@@ -125,8 +125,8 @@ def spark_session(config: SparkConfig = SparkConfig(), *, scans_licenses: bool =
     active = SparkSession.getActiveSession()
     if active is None and not submitted:
         _prepare_local(config.master)
-        daemon = {"spark.python.daemon.module": "stackcurate.daemon"} if scans_licenses else {}
-        for key, value in (_local_settings(config) | daemon).items():
+        daemon = "stackcurate.daemon" if scans_licenses else "stackcurate.sketch_daemon"
+        for key, value in (_local_settings(config) | {"spark.python.daemon.module": daemon}).items():
             builder = builder.config(key, value)
     session = active or builder.getOrCreate()
     shuffles = {"spark.sql.shuffle.partitions": str(config.partitions)} if config.partitions else {}

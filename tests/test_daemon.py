@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stackcurate import daemon
+from stackcurate import sketch_daemon
 from stackcurate.kernels.license_scan import LicenseScanConfig, scan
 from tests.bench.licenses import GOALS
 from tests.license_answers import SITE, digest, is_legal, kept_of_facts, recorded
@@ -44,4 +44,4 @@ def test_what_is_loaded_is_frozen_and_single_threaded() -> None:
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
     threads = [name for name in done.stdout.split() if name != "jemalloc_bg_thd"]  # it knows how to fork
     assert len(threads) == 1, "threads do not survive a fork"
-    assert "OPENBLAS_NUM_THREADS" in daemon.THREADS
+    assert "OPENBLAS_NUM_THREADS" in sketch_daemon.THREADS

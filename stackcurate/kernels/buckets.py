@@ -1,8 +1,9 @@
 """Buckets: rows that share a band key, and the pairs of them that are worth a look.
 
 In each bucket the first `full` members are paired with each other and every later one with the first `anchors`
-of them: linear in the size of a hot bucket. A bucket that was paired before, when it had other members, gives
-only the pairs that it did not give then.
+of them: linear in the size of a hot bucket. Rows that share all bands meet in one more bucket, and only the first
+`full` of them meet others band by band: a million equal sketches are not a million rows in each band. A bucket that
+was paired before, when it had other members, gives only the pairs that it did not give then.
 """
 
 from __future__ import annotations
@@ -14,11 +15,19 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from stackcurate.kernels import bloom
+from stackcurate.kernels.blocks import CHUNK_ROWS, Rows, pack, unpack
 
 Indices: TypeAlias = npt.NDArray[np.integer[Any]]
 
-CHUNK_ROWS = 1 << 20
-"""Rows that are paired at once: texts that are alike meet in every band, and their repeats should meet here."""
+MEMBER = np.dtype(
+    [("key", "<i8"), ("id", "<i8"), ("alike", "<i4"), ("generation", "<i4"), ("known", "?"), ("present", "?")]
+)
+"""A member of a bucket. `alike` is one number for all that share all bands, and 0 in the bucket that stands for these;
+`known` members took part in an earlier run, `present` ones take part now; earlier generations come first."""
+PAIR = np.dtype([("left", "<i8"), ("right", "<i8")])
 
 
 def pair_rows(keys: Indices, rows: Indices, full: int, anchors: int) -> tuple[Indices, Indices]:
@@ -37,100 +46,206 @@ def pair_rows(keys: Indices, rows: Indices, full: int, anchors: int) -> tuple[In
     (array([0, 0]), array([2, 3]))
     """
     order = np.argsort(keys, kind="stable")
-    keys, rows = keys[order], rows[order]
-    cuts = np.unique(np.searchsorted(keys, keys[::CHUNK_ROWS]))
-    pairs = np.empty(0, np.uint64)
+    members = np.zeros(len(keys), MEMBER)
+    members["key"], members["id"], members["present"] = keys[order], rows[order], True
+    cuts = np.unique(np.searchsorted(members["key"], members["key"][::CHUNK_ROWS]))
+    pairs = np.empty(0, PAIR)
     for begin, end in pairwise([*cuts.tolist(), len(keys)]):
-        left, right, _ = _pairs(keys[begin:end], rows[begin:end], None, None, None, _Open.nothing(), full, anchors)
-        pairs = np.unique(np.concatenate([pairs, _packed(rows[begin:end][left], rows[begin:end][right])]))
-    return _unpacked(pairs)
+        pairs = _distinct(np.concatenate([pairs, *pair_stream([members[begin:end]], full, anchors)]))
+    return pairs["left"].copy(), pairs["right"].copy()
 
 
-def pair_stream(
-    batches: Iterable[pa.RecordBatch], full: int, anchors: int, chunk_rows: int = CHUNK_ROWS
-) -> Iterator[pa.RecordBatch]:
-    """Pair the members of buckets that arrive in batches, holding the first members of one bucket at most.
+def whole_keys(bands: pa.ListArray) -> npt.NDArray[np.int64]:
+    """Hash the keys of all bands of each row to one: rows that share it share all bands.
 
     Args:
-        batches: `key`, `id` (64 bits each), where some members also meet in a bucket of their own, their number
-            `alike` (32 bits; 0: none), and, where buckets were paired before, the flags `known` (was a member then)
-            and `present` (is one now); all rows of a key one after the other, those known first, in the same order
-            in each bucket.
-        full: members of a bucket that are all paired with each other.
-        anchors: members of a larger bucket with which the others are paired.
+        bands: (N,) lists of keys without nulls.
+    """
+    from stackcurate.kernels import minhash_numba as loops
+
+    keys: npt.NDArray[np.int64] = loops.whole_keys(bands.flatten().to_numpy(), _bounds(bands))
+    return keys
+
+
+def member_blocks(batches: Iterable[pa.RecordBatch], full: int) -> Iterator[pa.RecordBatch]:
+    """Pack the members of all buckets.
+
+    Args:
+        batches: `id` (64 bits) and `bands`, the keys of its buckets; where there are any, `whole` (as `whole_keys`, if
+            `bands` does not hold all), `language` (64 bits; others do not meet), `generation`, `known`, `present`.
+        full: as `pair_rows`.
+
+    Yields:
+        Blocks of `MEMBER`.
+    """
+    for batch in batches:
+        rows = members(batch.filter(pc.is_valid(batch["bands"])), full)
+        yield pack(rows, rows["key"])
+
+
+def members(batch: pa.RecordBatch, full: int) -> Rows:
+    """Return the members of all buckets, as `member_blocks` packs them; `bands` has no nulls.
+
+    >>> rows = members(pa.record_batch({"id": [1, 2], "bands": [[5, 6], [5, 6]]}), 1)
+    >>> rows[rows["alike"] > 0][["key", "id"]].tolist()
+    [(5, 1), (6, 1)]
+    """
+    names, bands = batch.schema.names, batch["bands"]
+    whole = np.zeros(batch.num_rows, MEMBER)
+    whole["present"] = True
+    for name in {"id", "generation", "known", "present"}.intersection(names):
+        whole[name] = batch[name].to_numpy(zero_copy_only=False)
+    each, counts = whole.copy(), np.diff(_bounds(bands))
+    language = batch["language"].to_numpy() if "language" in names else np.zeros(batch.num_rows, np.int64)
+    whole["key"] = language ^ (batch["whole"].to_numpy() if "whole" in names else whole_keys(bands))
+    each["alike"] = whole["key"] & 0x7FFFFFFF
+    _leave_first(each, full)
+    banded = np.repeat(each, counts)
+    banded["key"] = np.repeat(language, counts) ^ bands.flatten().to_numpy()
+    return np.concatenate([whole, _flagged(banded)])
+
+
+def touching(batches: Iterable[pa.RecordBatch], touched: bloom.Blocks) -> Iterator[pa.RecordBatch]:
+    """Leave the keys that pass a filter, and the rows that have such a key.
+
+    Args:
+        batches: `blob_id` and `bands`.
+        touched: a filter over keys of bands and of `whole_keys`.
+
+    Yields:
+        `blob_id`, `bands`, and `whole` as `whole_keys` of all bands.
+    """
+    for batch in batches:
+        rows = batch.filter(pc.is_valid(batch["bands"]))
+        keys, whole = rows["bands"].flatten().to_numpy(), whole_keys(rows["bands"])
+        hit = bloom.contains(touched, keys.view(np.uint64))
+        ends = np.concatenate([[0], np.cumsum(hit)])[_bounds(rows["bands"])].astype(np.int32)
+        left = pa.ListArray.from_arrays(pa.array(ends), pa.array(keys[hit]))
+        near = (np.diff(ends) > 0) | bloom.contains(touched, whole.view(np.uint64))
+        columns = {"blob_id": rows["blob_id"], "bands": left, "whole": pa.array(whole)}
+        yield pa.RecordBatch.from_pydict(columns).filter(pa.array(near))
+
+
+def pair_blocks(batches: Iterable[pa.RecordBatch], full: int, anchors: int) -> Iterator[pa.RecordBatch]:
+    """Pair the members of buckets, packed again so that repeats of a pair meet.
+
+    Args:
+        batches: blocks of `MEMBER`, those of a part one after the other.
+        full: as `pair_rows`.
+        anchors: as `pair_rows`.
+
+    Yields:
+        Blocks of `PAIR`: ids, the member that comes first in a bucket on the left.
+    """
+    buckets = (in_order(rows, full) for rows in unpack(batches, MEMBER))
+    for pairs in pair_stream(buckets, full, anchors):
+        yield pack(pairs, pairs["left"] ^ pairs["right"])
+
+
+def distinct_pairs(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield `left` and `right` of the distinct pairs in blocks, those of a part one after the other."""
+    for rows in unpack(batches, PAIR):
+        pairs = _distinct(rows)
+        yield pa.RecordBatch.from_pydict({name: pairs[name].copy() for name in ("left", "right")})
+
+
+def in_order(rows: Rows, full: int) -> Rows:
+    """Return the members of whole buckets in the order in which they are paired, without those that meet nobody.
+
+    Args:
+        rows: `MEMBER` in any order.
+        full: as `pair_rows`.
+    """
+    order = np.argsort(rows["key"])
+    sizes = _sizes(rows["key"][order])
+    order, sizes = order[sizes > 1], sizes[sizes > 1]
+    hot = rows[order[sizes > full]]
+    _leave_first(hot, full)
+    rows = np.concatenate([rows[order[sizes <= full]], _flagged(hot)])
+    return rows[np.lexsort((rows["id"], rows["generation"], rows["key"]))]
+
+
+def pair_stream(stretches: Iterable[Rows], full: int, anchors: int, chunk_rows: int = CHUNK_ROWS) -> Iterator[Rows]:
+    """Pair the members of buckets, holding the pairs of a chunk of them at most.
+
+    Args:
+        stretches: `MEMBER`, all rows of a key one after the other, in the same order in each bucket, those known first.
+        full: as `pair_rows`.
+        anchors: as `pair_rows`.
         chunk_rows: rows that are paired at once.
 
     Yields:
-        `left` and `right`, the ids of pairs, the member that comes first in a bucket on the left; distinct within
-        a chunk of rows.
+        `PAIR`, the member that comes first in a bucket on the left; distinct within a chunk of rows.
     """
-    carried = _Open.nothing()
-    for chunk in _chunks(batches, chunk_rows):
-        ids = np.concatenate([carried.ids, chunk["id"].to_numpy()])
-        keys = np.concatenate([carried.keys, chunk["key"].to_numpy()])
-        alike, known, present = (
-            chunk[name] if name in chunk.schema.names else None for name in ("alike", "known", "present")
-        )
-        left, right, carried = _pairs(keys, ids, alike, known, present, carried, full, anchors)
-        distinct, numbers = np.unique(ids, return_inverse=True)
-        left, right = _unpacked(np.unique(_packed(numbers[left], numbers[right])))
-        yield pa.RecordBatch.from_pydict({"left": distinct[left], "right": distinct[right]})
+    opened = _Open(0, np.empty(0, MEMBER), np.empty(0, np.int64), 0, 0)
+    for stretch in stretches:
+        for start in range(0, len(stretch), chunk_rows):
+            rows = np.concatenate([opened.head, stretch[start : start + chunk_rows]])
+            left, right, opened = _pairs(rows, opened, full, anchors)
+            pairs = np.empty(len(left), PAIR)
+            pairs["left"], pairs["right"] = rows["id"][left], rows["id"][right]
+            yield _distinct(pairs)
 
 
 class _Open(NamedTuple):
     """The bucket at the end of a chunk, which may go on in the next: its first members and how many it had."""
 
-    ids: Indices
-    keys: Indices
-    alike: Indices
-    ranks: Indices
+    key: int
+    head: Rows
+    ranks: npt.NDArray[np.int64]
     present: int
     known: int
 
-    @classmethod
-    def nothing(cls) -> _Open:
-        nothing = np.empty(0, np.int64)
-        return cls(nothing, nothing, nothing.astype(np.int32), nothing, 0, 0)
 
-
-def _pairs(
-    keys: Indices, ids: Indices, alike: Any, known: Any, present: Any, carried: _Open, full: int, anchors: int
-) -> tuple[Indices, Indices, _Open]:
-    """Pair the rows of sorted keys, the carried ones in front; return also what is to be carried on."""
+def _pairs(rows: Rows, opened: _Open, full: int, anchors: int) -> tuple[Indices, Indices, _Open]:
+    """Pair rows, those of the open bucket in front; return also the bucket that is open then."""
     from stackcurate.kernels import minhash_numba as loops
 
-    fresh = len(keys) - len(carried.ranks)
-    own = np.concatenate([carried.alike, np.zeros(fresh, np.int32) if alike is None else alike.to_numpy()])
-    was = np.concatenate([carried.ranks >= 0, _flags(known, fresh, default=False)])
-    there = np.concatenate([np.ones(len(carried.ranks), np.bool_), _flags(present, fresh, default=True)])
-    counts = carried.present, carried.known
-    found = loops.bucket_pairs(keys, own, was, there, carried.ranks, counts, full, anchors)
+    key, alike, known, present = (np.ascontiguousarray(rows[name]) for name in ("key", "alike", "known", "present"))
+    counts = (opened.present, opened.known) if rows["key"][0] == opened.key else (0, 0)
+    found = loops.bucket_pairs(key, alike, known, present, opened.ranks, counts, full, anchors)
     left, right, head, ranks, *counted = found
-    return left, right, _Open(ids[head], keys[head], own[head], ranks, *counted)
+    return left, right, _Open(int(rows["key"][-1]), rows[head], ranks, *counted)
 
 
-def _flags(values: pa.Array | None, count: int, default: bool) -> npt.NDArray[np.bool_]:
-    return np.full(count, default) if values is None else values.to_numpy(zero_copy_only=False)
+def _leave_first(rows: Rows, full: int) -> None:
+    """Take the flags from all but the first `full` members of a bucket that are alike."""
+    order = np.lexsort((rows["id"], rows["generation"], rows["alike"], rows["key"]))
+    ranked = rows[order]
+    first = _starts(ranked["key"]) | _starts(ranked["alike"])
+    group = np.cumsum(first) - 1
+    for flag in ("known", "present"):
+        before = np.cumsum(ranked[flag]) - ranked[flag]
+        early = before - before[first][group] < full
+        rows[flag][order] &= early | (ranked["alike"] == 0)
 
 
-def _chunks(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
-    held: list[pa.RecordBatch] = []
-    for batch in batches:
-        held.append(batch)
-        if sum(one.num_rows for one in held) >= rows:
-            yield _joined(held)
-            held = []
-    if held:
-        yield _joined(held)
+def _starts(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Say which of some sorted values are the first of their kind."""
+    return np.concatenate([np.ones(min(1, len(values)), np.bool_), values[1:] != values[:-1]])
 
 
-def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+def _flagged(rows: Rows) -> Rows:
+    flagged: Rows = rows[rows["known"] | rows["present"]]
+    return flagged
 
 
-def _packed(left: Indices, right: Indices) -> npt.NDArray[np.uint64]:
-    return left.astype(np.uint64) << np.uint64(32) | right.astype(np.uint64)
+def _sizes(keys: Indices) -> npt.NDArray[np.int64]:
+    """Return for each of some sorted keys how often it is there."""
+    counts = np.diff(np.append(np.flatnonzero(_starts(keys)), len(keys)))
+    sizes: npt.NDArray[np.int64] = np.repeat(counts, counts)
+    return sizes
 
 
-def _unpacked(pairs: npt.NDArray[np.uint64]) -> tuple[Indices, Indices]:
-    return (pairs >> np.uint64(32)).astype(np.int64), (pairs & np.uint64(0xFFFFFFFF)).astype(np.int64)
+def _distinct(pairs: Rows) -> Rows:
+    """Return the distinct pairs in order."""
+    pairs = pairs[np.lexsort((pairs["right"], pairs["left"]))]
+    distinct: Rows = pairs[_starts(pairs)]
+    return distinct
+
+
+def _bounds(bands: pa.ListArray) -> npt.NDArray[np.int64]:
+    """Return where each list begins and the last one ends among all keys of the lists."""
+    bounds: npt.NDArray[np.int64] = bands.offsets.to_numpy().astype(np.int64)
+    bounds -= bounds[0]
+    return bounds

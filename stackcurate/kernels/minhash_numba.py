@@ -112,6 +112,18 @@ def band_keys(signatures: Any, bands: int, rows: int) -> Any:
 
 
 @compiled
+def whole_keys(keys: Any, ends: Any) -> Any:
+    """Hash the keys of each row, which end where the next row's begin, to one of 64 bits."""
+    out = np.empty(len(ends) - 1, np.int64)
+    for row in range(len(out)):
+        whole = GOLDEN
+        for at in range(ends[row], ends[row + 1]):
+            whole = mix(whole ^ U64(keys[at]))
+        out[row] = np.int64(whole)
+    return out
+
+
+@compiled
 def next_byte(text: Any, at: int, end: int) -> Any:
     """Return the next byte of a text, a run of ASCII white space as one blank, and where to go on; 256 at the end."""
     if at >= end:

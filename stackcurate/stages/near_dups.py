@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 
 from stackcurate import schema
 from stackcurate.blobs import CHUNK_BYTES, BlobReader
-from stackcurate.kernels.buckets import pair_stream
+from stackcurate.kernels import bloom
+from stackcurate.kernels.buckets import distinct_pairs, member_blocks, pair_blocks, touching, whole_keys
 from stackcurate.kernels.minhash import NearDupConfig
 from stackcurate.stage import Batches, Stage, spark_schema
 
@@ -37,6 +38,8 @@ near_dup_bands = Stage(
         "kernels.shingles_numba",
         "kernels.content",
         "kernels.buckets",
+        "kernels.blocks",
+        "kernels.bloom",
     ),
     settings=("tokenizer", "shingle_tokens", "scheme", "num_values", "bands", "rows", "normalized"),
     metrics={"sketched": "count_if(bands is not null)"},
@@ -47,9 +50,9 @@ def candidate_pairs(bands: DataFrame, blobs: DataFrame, config: NearDupConfig) -
     """Return the distinct pairs of blobs that share a band, smaller id on the left, and the bytes of both together.
 
     In a bucket of more than `full_bucket` members the later ones meet only its first `anchors`: the number of pairs
-    grows with the members, not with their square. A task holds a stretch of sorted keys, never a bucket. Without
-    `verify`, the first member of a bucket meets all others, which joins the same components. Blobs that share all
-    bands meet in one more bucket, and in that alone: else a million equal sketches would meet in each band.
+    grows with the members, not with their square. Without `verify`, the first member of a bucket meets all others,
+    which joins the same components. Blobs that share all bands meet in one more bucket, and in that alone; of more than
+    `full_bucket` of them the later ones meet nobody else: else a million equal sketches would be there in each band.
 
     Args:
         bands: blob_id, the keys of its bands and, where only blobs of one language shall meet, `language`: a blob of
@@ -57,7 +60,7 @@ def candidate_pairs(bands: DataFrame, blobs: DataFrame, config: NearDupConfig) -
         blobs: blob_id and size of the same blobs.
         config: sizes of buckets.
     """
-    return _named(_met(_keys(bands), config), blobs)
+    return _named(_met(bands, config), blobs)
 
 
 def added_pairs(bands: DataFrame, members: DataFrame, blobs: DataFrame, config: NearDupConfig) -> DataFrame:
@@ -72,13 +75,21 @@ def added_pairs(bands: DataFrame, members: DataFrame, blobs: DataFrame, config: 
         blobs: blob_id and size of the present members.
         config: sizes of buckets.
     """
-    from pyspark.sql import functions as F
+    near, touched = bands.select("blob_id", "bands"), _touched(bands, members.where("known <> present"))
+    if touched is not None:
+        task = partial(touching, touched=touched)
+        near = near.mapInArrow(task, "blob_id string, bands array<long>, whole long")
+    return _named(_met(near.join(members, "blob_id"), config), blobs)
 
-    keys = _keys(bands.join(members, "blob_id"))
-    touched = keys.where("known <> present").select("key").distinct()
-    if members.where("known <> present").count() * (config.bands + 1) <= _MOST_SENT:
-        touched = F.broadcast(touched)  # or all keys of all blobs would be shuffled to look for a few
-    return _named(_met(keys.join(touched, "key", "left_semi"), config, "generation"), blobs)
+
+def _touched(bands: DataFrame, changed: DataFrame) -> bloom.Blocks | None:
+    """Return a filter over all keys of some blobs; None where they are too many."""
+    rows = bands.where("bands is not null").join(changed, "blob_id", "left_semi").select("bands")
+    lists = rows.limit(_MOST_SENT + 1).toArrow()["bands"].combine_chunks()
+    if len(lists) > _MOST_SENT:
+        return None
+    keys = np.concatenate([lists.flatten().to_numpy(), whole_keys(lists)])
+    return bloom.build(keys.view(np.uint64), _BITS_PER_KEY)
 
 
 def changed_members(blobs: DataFrame, earlier: DataFrame) -> DataFrame:
@@ -98,30 +109,30 @@ def changed_members(blobs: DataFrame, earlier: DataFrame) -> DataFrame:
     return now.join(then, "blob_id", "full_outer").selectExpr("blob_id", generation, *flags)
 
 
-_MOST_SENT = 10_000_000
-"""Keys that are sent to each task: 80 MB."""
-_ID = "xxhash64(blob_id) as id"
-"""A number for a blob while its bands are shuffled: should two blobs share one, both are candidates."""
+_MOST_SENT = 250_000
+"""Blobs whose keys make a filter that is sent to each task: 20 MB; of more, the keys of all blobs are shuffled."""
+_BITS_PER_KEY = 16
 
 
-def _keys(bands: DataFrame) -> DataFrame:
-    """Return one row per band and one for all bands: key, the blob's number, and what else is said of the blob.
+def _met(bands: DataFrame, config: NearDupConfig) -> DataFrame:
+    """Return the distinct pairs `left`, `right` of numbers of blobs that meet.
 
-    `alike` is the same number where all bands are, and 0 in the row that stands for all of them.
+    Should two blobs share a number, both are candidates.
     """
-    others = [name for name in bands.columns if name not in ("blob_id", "bands")]
-    whole = bands.selectExpr(_ID, *others, "bands", "xxhash64(bands) as whole")
-    rows = whole.selectExpr("id", *others, "whole", "explode(concat(bands, array(whole))) as key")
-    key = "xxhash64(key, language) as key" if "language" in others else "key"
-    kept = [name for name in others if name != "language"]
-    return rows.selectExpr("id", *kept, key, "cast(if(key = whole, 0, whole & 2147483647) as int) as alike")
-
-
-def _met(keys: DataFrame, config: NearDupConfig, *first: str) -> DataFrame:
     full, anchors = (config.full_bucket, config.anchors) if config.verify else (1, 1)
-    flags = [name for name in ("known", "present") if name in keys.columns]
-    ordered = keys.repartition("key").sortWithinPartitions("key", *first, "id").select("key", "id", "alike", *flags)
-    return ordered.mapInArrow(partial(pair_stream, full=full, anchors=anchors), "left long, right long").distinct()
+    others = [name for name in bands.columns if name not in ("blob_id", "language")]
+    language = ["xxhash64(language) as language"] if "language" in bands.columns else []
+    rows = bands.selectExpr("xxhash64(blob_id) as id", *others, *language)
+    members = _by_part(rows.mapInArrow(partial(member_blocks, full=full), _BLOCKS))
+    pairs = _by_part(members.mapInArrow(partial(pair_blocks, full=full, anchors=anchors), _BLOCKS))
+    return pairs.mapInArrow(distinct_pairs, "left long, right long")
+
+
+_BLOCKS = "part int, block binary"
+
+
+def _by_part(blocks: DataFrame) -> DataFrame:
+    return blocks.repartition("part").sortWithinPartitions("part")
 
 
 def _named(pairs: DataFrame, blobs: DataFrame) -> DataFrame:
@@ -157,6 +168,10 @@ def verify(pairs: DataFrame, config: NearDupConfig, blobs: BlobReader) -> DataFr
     return pairs.mapInArrow(task, spark_schema(schema.NEAR_DUP_EDGES.columns))
 
 
+_CUT_BYTES = 4 * CHUNK_BYTES
+"""Bytes of the pairs that are verified at once: each cut reads much of the packs, since right ends are anywhere."""
+
+
 def _verify(batches: Batches, *, config: NearDupConfig, blobs: BlobReader) -> Batches:
     for batch in batches:
         for pairs in _bounded(batch):
@@ -165,8 +180,8 @@ def _verify(batches: Batches, *, config: NearDupConfig, blobs: BlobReader) -> Ba
 
 
 def _bounded(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Cut pairs so that the contents of one cut stay below a chunk."""
-    at = pc.cast(pc.divide(pc.cumulative_sum(batch["size"]), CHUNK_BYTES), pa.int64()).to_numpy()
+    """Cut pairs so that the contents of one cut stay below some chunks."""
+    at = pc.cast(pc.divide(pc.cumulative_sum(batch["size"]), _CUT_BYTES), pa.int64()).to_numpy()
     edges = [0, *(np.flatnonzero(np.diff(at)) + 1).tolist(), batch.num_rows]
     for start, end in pairwise(edges):
         yield batch.slice(start, end - start)
@@ -271,7 +286,7 @@ near_dups = Stage(
     reads=("content",),
     config=NearDupConfig,
     transform=cluster_contents,
-    modules=("kernels.minhash", "kernels.buckets", "kernels.clusters", "kernels.clusters_numba"),
+    modules=("kernels.minhash", "kernels.buckets", "kernels.blocks", "kernels.clusters", "kernels.clusters_numba"),
     # Where clusters are found does not change them.
     settings=tuple(name for name in NearDupConfig.__dataclass_fields__ if name != "driver_documents"),
     after=(near_dup_bands,),

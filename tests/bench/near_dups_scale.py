@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stackcurate.kernels.buckets import MEMBER, PAIR
 from stackcurate.kernels.clusters import components, elect
 from stackcurate.kernels.minhash import NearDupConfig, candidate_pairs, jaccard_pairs, sketch
 from tests.bench.build import say
@@ -34,8 +35,6 @@ FILE_BYTES = 10_900
 """Bytes of a file: 6 TB are 550 million files. Source: The Stack v1."""
 PAIRS_PER_FILE, EDGES_PER_FILE, SHARE_WITH_EDGES = 0.84, 0.375, 0.25
 """Candidates and verified pairs per distinct file, and files with one. Source: 15,676 files of installed packages."""
-ROW_BYTES = 24
-"""A band key and an id as Spark's shuffle holds them, before compression."""
 DRIVER_BYTES, TASK_BYTES = 380, 600
 """Peak per verified edge of what the driver clusters, and of an election: ids as Arrow strings, and their numbers.
 Source: 2 million edges."""
@@ -174,7 +173,7 @@ def cost(size: float, rates: Rates, bands: int) -> dict[str, tuple[float, str]]:
     return {
         "files": (count / 1e6, "million"),
         "band_index": (keys * 8 / 1e9, "GB"),
-        "shuffle": ((keys + candidates) * ROW_BYTES / 1e9, "GB"),
+        "shuffle": ((keys * MEMBER.itemsize + candidates * PAIR.itemsize) / 1e9, "GB"),
         **{f"{step}_cpu": (value / 3600, "CPU-h") for step, value in seconds.items()},
         "cpu": (sum(seconds.values()) / 3600, "CPU-h"),
         "union_find": (4 * count * SHARE_WITH_EDGES / 1e9, "GB"),

@@ -108,7 +108,7 @@ def grown(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict
     pairs = added_pairs(bands, spark.createDataFrame(members), blobs_of(spark, later), HOT).toArrow()
     content = {blob_id(text): text for text in texts}
     ends = [[content[one] for one in pairs[f"{side}_blob_id"].to_pylist()] for side in ("left", "right")]
-    similarity = pa.array(exact_jaccard(*ends))
+    similarity = pa.array(exact_jaccard(ends[0], ends[1]))
     edges = pairs.drop_columns("size").append_column("similarity", similarity)
     return found | {"full": edges.filter(pc.greater_equal(similarity, pa.scalar(0.7, pa.float32())))}
 
