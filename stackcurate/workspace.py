@@ -88,6 +88,13 @@ class Workspace:
         """Return the path of something below the root, as the file system spells it."""
         return self.locate(*names)[1]
 
+    def below(self, *names: str) -> Workspace:
+        """Return a folder of the workspace, such as a release, as a place of its own; what a URI asks for stays."""
+        if "://" not in self.root:
+            return Workspace(self.path(*names))
+        head, mark, query = self.root.partition("?")
+        return Workspace("/".join([head.rstrip("/"), *names]) + mark + query)
+
 
 def locate(root: str) -> tuple[pafs.FileSystem, str]:
     """Return the file system and path of a local path or a URI.
@@ -283,6 +290,13 @@ def commit(workspace: Workspace, run: Run) -> Run:
     for name in sizes.keys() - {part.path for part in run.parts} - {"run.json"}:
         filesystem.delete_file(f"{folder}/{name}")
     return ordered
+
+
+def remove(workspace: Workspace, run: Run) -> None:
+    """Delete a run: its record first, so that no reader takes what is left for a whole one."""
+    filesystem, folder = workspace.locate("tables", run.table, run.run_id)
+    filesystem.delete_file(f"{folder}/run.json")
+    filesystem.delete_dir(folder)
 
 
 def runs(workspace: Workspace, table: str, *, digest: str | None = None, inputs: str | None = None) -> list[Run]:

@@ -1,18 +1,22 @@
-"""Python Data Sources: GH Archive and GitHub as `spark.read.format(...)`.
+"""Python Data Sources: what `stackcurate repos` and `stackcurate files` read, as `spark.read.format(...)`.
 
     register(spark)
     spark.read.format("stackcurate.gharchive").option("since", "2024-01-01").load("s3://bucket/gharchive")
     spark.read.format("stackcurate.github").option("repositories", "octocat/hello-world").load()
+    spark.read.format("stackcurate.git").load("repositories.txt").where("path like '%.py' and size < 100000")
+    spark.read.format("stackcurate.archives").load("s3://bucket/sdists")
+    spark.read.format("stackcurate.swh").option("contents", "s3://bucket/content").load("lists/swh")
 
 This module imports PySpark, and needs no JVM: readers run wherever they are called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
-from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,29 +32,46 @@ from pyspark.sql.datasource import (
     InputPartition,
     LessThan,
     LessThanOrEqual,
+    StringContains,
+    StringEndsWith,
+    StringStartsWith,
 )
 from pyspark.sql.types import StructType
 
 from stackcurate import schema
 from stackcurate.config import Config, load
 from stackcurate.errors import ConfigError
+from stackcurate.sources import git_urls
+from stackcurate.sources.directories import SourcesConfig
 from stackcurate.sources.gharchive import HourFile, hour_files, read_hour
 from stackcurate.sources.github import BATCH, by_name, describe, owned, wanted_of
 from stackcurate.sources.github_client import Client
 from stackcurate.sources.github_tokens import read_tokens
+from stackcurate.sources.inputs import discover, only
+from stackcurate.sources.inputs import read as read_input
+from stackcurate.sources.local import Input
+from stackcurate.sources.metadata import Entry, file_row
 from stackcurate.sources.repos_config import ReposConfig
 from stackcurate.stage import spark_schema
 
 HOURS = schema.REPO_HOURS.columns.append(schema.ARCHIVE_HOURS.columns.field("error"))
 """Rows of `stackcurate.gharchive`: those of `repo_hours`; an hour that is not whole has one more, with the reason."""
+FILE_ROWS = pa.schema([
+    *(field for field in schema.FILES.columns if field.name != "input_id"),
+    ("source", pa.string()), ("content", pa.binary()),
+])  # fmt: skip
+"""Rows of files with their contents: those of `files`, and `source`, the input as its list or folder names it; a
+repository that is not whole has one more row, with the reason and no path."""
 _GITHUB_OPTIONS = ("repositories", "owners", "tokens_file", "tokens_env", "api_url")
-_ROWS = 10_000
+_LIMITS = tuple(field.name for field in fields(SourcesConfig) if field.name not in ("inputs", "snapshot"))
+_ROWS, _BYTES = 10_000, 4 << 20
+"""A batch ends with whichever comes first."""
 _PUSHDOWN = "spark.sql.python.filterPushdown.enabled"
 
 
 def register(spark: SparkSession) -> None:
     """Make the sources known to a session, and let it hand its filters to them."""
-    for source in (GhArchive, GitHub):
+    for source in (GhArchive, GitHub, GitFiles, ArchiveFiles, SoftwareHeritageFiles):
         spark.dataSource.register(source)
     spark.conf.set(_PUSHDOWN, "true")
 
@@ -150,24 +171,130 @@ class GitHubReader(DataSourceReader):  # type: ignore[misc]  # PySpark without t
         return [InputPartition(share) for share in shares if share[1] or share[2]]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        """Yield `repo_records`."""
+        """Return `repo_records`."""
         place, names, owners = partition.value
         client = Client([self._tokens()[place]], self._config.api_url)
         wanted = [*by_name(names), *(wanted_of(one) for owner in owners for one in owned(client, owner))]
         rows = describe(client, wanted)
-        while block := list(islice(rows, _ROWS)):
-            yield pa.RecordBatch.from_pylist(block, schema=schema.REPO_RECORDS.columns)
+        return _batches(rows, schema.REPO_RECORDS.columns)
 
     def _tokens(self) -> list[Any]:
         return read_tokens(self._config.tokens_file, self._config.tokens_env)
 
 
-_HOLDS = {
-    EqualTo: lambda one, other: one == other,
-    GreaterThan: lambda one, other: one > other,
-    GreaterThanOrEqual: lambda one, other: one >= other,
-    LessThan: lambda one, other: one < other,
-    LessThanOrEqual: lambda one, other: one <= other,
+class _Files(DataSource):  # type: ignore[misc]  # PySpark without types
+    """Files with their contents. Options: `path`, and the limits of `[sources]`."""
+
+    format: ClassVar[str]
+    kind: ClassVar[str]
+
+    @classmethod
+    def name(cls) -> str:
+        """Return the name of the format."""
+        return f"stackcurate.{cls.format}"
+
+    def schema(self) -> StructType:
+        """Return the columns."""
+        return spark_schema(FILE_ROWS)
+
+    def reader(self, schema: StructType) -> FilesReader:  # noqa: ARG002 - Spark's signature
+        """Return the reader of the inputs that the path names."""
+        given = _options(self.options, ("path", *_LIMITS))
+        if "path" not in given:
+            raise ConfigError(f"{self.name()}: expected a path, as `stackcurate files --urls` takes it")
+        inputs = discover([only(self.kind, given.pop("path"))])
+        config = load(None, {"sources": SourcesConfig}, [f"sources.{name}={value}" for name, value in given.items()])
+        return FilesReader(inputs, config["sources"])
+
+
+class GitFiles(_Files):
+    """Repositories of a list of addresses, fetched into the cache of mirrors; options as `[sources] git_*`."""
+
+    format, kind = "git", "git"
+
+
+class ArchiveFiles(_Files):
+    """Archives, repositories and folders below a folder, or archives below a URI."""
+
+    format, kind = "archives", "local"
+
+
+class SoftwareHeritageFiles(_Files):
+    """The Stack in any layout, as `stackcurate files --source swh` lists an export; `contents` names the store."""
+
+    format, kind = "swh", "the-stack"
+
+
+class FilesReader(DataSourceReader):  # type: ignore[misc]  # PySpark without types
+    """Read inputs, one per task, and spare what filters bar.
+
+    Filters on `source` spare inputs, those on `repo_id` repositories (those of a list of addresses before they are
+    fetched), those on `path` and `size` contents.
+    """
+
+    def __init__(self, inputs: list[Input], config: SourcesConfig) -> None:
+        self._inputs, self._config = inputs, config
+        self._filters: list[tuple[str, Filter]] = []
+
+    def pushFilters(self, filters: list[Filter]) -> Iterable[Filter]:  # noqa: N802 - Spark's name
+        """Take note of filters; Spark applies all of them again."""
+        self._filters = [(".".join(one.attribute), one) for one in filters if type(one) in _HOLDS]
+        return filters
+
+    def partitions(self) -> list[InputPartition]:
+        """Return a partition per repository, archive or file."""
+        return [InputPartition(one) for one in self._inputs if self._admits(_known(one))]
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        """Return the files of an input, and a row with the reason for each repository that is not whole."""
+        return _batches(self._rows(partition.value), FILE_ROWS)
+
+    def _rows(self, one: Input) -> Iterator[dict[str, Any]]:
+        for repository, entries in read_input(one, self._config, wanted=self._wants):
+            row = {"repo_id": repository.repo_id, "revision": repository.revision, "source": repository.source}
+            if not self._admits(row):
+                continue
+            if repository.error:
+                yield {**row, "error": repository.error}
+            for entry in filter(self._wants, entries):
+                yield {**row, **file_row(repository, entry), "content": entry.content}
+
+    def _wants(self, entry: Entry) -> bool:
+        return not self._filters or self._admits({"path": entry.path, "size": entry.size})
+
+    def _admits(self, known: Mapping[str, Any]) -> bool:
+        """Tell whether filters let through a row of which some values are known already."""
+        pairs = ((known.get(column), one) for column, one in self._filters)
+        return all(value is None or _HOLDS[type(one)](value, one.value) for value, one in pairs)
+
+
+def _known(one: Input) -> dict[str, Any]:
+    remote = {"repo_id": git_urls.described(one).repo_id} if one.kind == git_urls.KIND else {}
+    return {"source": one.name, **remote}
+
+
+def _batches(rows: Iterable[dict[str, Any]], columns: pa.Schema) -> Iterator[pa.RecordBatch]:
+    pending, size = [], 0
+    for row in rows:
+        pending.append(row)
+        size += len(row.get("content") or b"")
+        if len(pending) == _ROWS or size >= _BYTES:
+            yield pa.RecordBatch.from_pylist(pending, schema=columns)
+            pending, size = [], 0
+    if pending:
+        yield pa.RecordBatch.from_pylist(pending, schema=columns)
+
+
+_HOLDS: dict[type[Filter], Callable[[Any, Any], bool]] = {
+    EqualTo: operator.eq,
+    GreaterThan: operator.gt,
+    GreaterThanOrEqual: operator.ge,
+    LessThan: operator.lt,
+    LessThanOrEqual: operator.le,
+    In: lambda one, others: one in others,
+    StringStartsWith: str.startswith,
+    StringEndsWith: str.endswith,
+    StringContains: operator.contains,
 }
 
 

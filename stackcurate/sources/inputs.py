@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from stackcurate.errors import SourceError
 from stackcurate.sources import git_urls, local, object_stores, the_stack
-from stackcurate.sources.directories import SourcesConfig
+from stackcurate.sources.directories import SourcesConfig, Wanted
 from stackcurate.sources.local import Input
 from stackcurate.sources.metadata import Entry, Repository
 
@@ -46,28 +46,34 @@ def discover(inputs: Iterable[str | os.PathLike[str]]) -> list[Input]:
     return list(found.values()) or local.discover([])
 
 
-def read(one: Input, config: SourcesConfig | None = None, known: Set[str] = frozenset()) -> Read:
+def read(
+    one: Input,
+    config: SourcesConfig | None = None,
+    known: Set[str] = frozenset(),
+    wanted: Wanted | None = None,
+) -> Read:
     """Read an input.
 
     Args:
         one: as `discover` found it.
         config: limits; the defaults where None.
         known: ids of blobs that are held already; files of remote repositories that have them are not read again.
+        wanted: tells of which entries the content is read; None means of all.
 
     Returns:
         Repositories and their files; what cannot be read is a repository with a reason code, never an exception.
     """
     limits = config or SourcesConfig()
     if one.kind == git_urls.KIND:
-        yield from git_urls.read(one, limits, known)
+        yield from git_urls.read(one, limits, known, wanted)
     elif one.kind == the_stack.KIND:
-        yield from the_stack.read(one, limits)
+        yield from the_stack.read(one, limits, wanted)
     elif "://" in one.path:
         with object_stores.carried(one, limits) as here:
-            repository, entries = local.read(here, limits)
+            repository, entries = local.read(here, limits, wanted=wanted)
             yield replace(repository, source=one.name), entries
     else:
-        yield local.read(one, limits)
+        yield local.read(one, limits, wanted=wanted)
 
 
 def is_remote(one: Input) -> bool:
@@ -87,5 +93,5 @@ def only(kind: str, given: str) -> str:
     if kind == "local":
         return given
     if kind not in _LISTS:
-        raise SourceError(f"--source {kind}: expected one of local, swh, {', '.join(sorted(_LISTS))}")
+        raise SourceError(f"--source {kind}: expected one of local, swh, the-stack-full, {', '.join(sorted(_LISTS))}")
     return f"{kind}:{given}"

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from stackcurate.errors import SourceError
 from stackcurate.sources import archives, directories, git
-from stackcurate.sources.directories import Gate, SourcesConfig
+from stackcurate.sources.directories import Gate, SourcesConfig, Wanted
 from stackcurate.sources.metadata import (
     Declared,
     Entry,
@@ -109,7 +109,7 @@ def single(path: str | os.PathLike[str]) -> Input:
 
 
 def read(
-    one: Input, config: SourcesConfig | None = None, known: Set[str] = frozenset()
+    one: Input, config: SourcesConfig | None = None, known: Set[str] = frozenset(), wanted: Wanted | None = None
 ) -> tuple[Repository, Iterator[Entry]]:
     """Read an input: its row for the repos table, and its files as a stream.
 
@@ -121,6 +121,7 @@ def read(
         one: as `discover` found it.
         config: the limits; the defaults where None.
         known: ids of blobs that need not be read again; heeded for git alone.
+        wanted: tells of which entries the content is read; None means of all.
 
     Returns:
         The repository, with a reason code in `error` where it is not complete, and an iterator of entries,
@@ -129,7 +130,7 @@ def read(
     config = config or SourcesConfig()
     survey = _survey(one, config)
     repository, prefix = _DESCRIBE.get(one.kind, _describe_archive)(one, survey, config)
-    return repository, _stopped(one, Gate(config, prefix), known)
+    return repository, _stopped(one, Gate(config, prefix, wanted), known)
 
 
 def _inputs(given: str) -> list[Input]:
@@ -204,7 +205,7 @@ def _check_kind(one: Input) -> None:
 
 def _survey(one: Input, config: SourcesConfig) -> _Survey:
     survey = _Survey()
-    gate = Gate(config, wanted=None if one.kind == "directory" else is_manifest)
+    gate = Gate(config, wanted=None if one.kind == "directory" else lambda entry: is_manifest(entry.path))
     for entry in _stopped(one, gate):
         if entry.content is not None and is_manifest(entry.path):
             survey.manifests[entry.path] = entry.content

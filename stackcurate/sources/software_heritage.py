@@ -1,7 +1,6 @@
 """Software Heritage: the files of origins at their last full visit, from the tables of a graph export.
 
-    rows = file_list(spark, "s3://bucket/export/parquet", origins="https://github.com/%")
-    write_file_list(rows, "lists/swh")        # then: inputs = ["the-stack:lists/swh"], contents = "s3://.../content"
+    rows = file_list(spark, "export/parquet", origins="https://github.com/%")
 
 The list has the columns of The Stack v2, and `origin`; contents are fetched by SHA-1 when the list is read. Each
 directory is joined once however many repositories share it, and the walk ends with the deepest one.
@@ -36,30 +35,26 @@ def file_list(spark: SparkSession, export: str, origins: str = "%") -> DataFrame
         origins: SQL pattern of addresses.
 
     Returns:
-        A row per regular file: `origin`, `repo_name`, `revision_id`, `branch_name`, `revision_date`, `blob_id` (SHA-1),
-        `content_id` (git's), `path`, `length_bytes`; what the archive does not hold has a null `blob_id`.
+        A row per regular file, and one without a path for an origin that has no such visit or no head: `origin`,
+        `repo_name`, `revision_id`, `branch_name`, `revision_date`, `blob_id` (SHA-1), `content_id` (git's), `path`,
+        `length_bytes`; what the archive does not hold has a null `blob_id`.
     """
     from pyspark.sql import functions as F
 
     tables = {name: _table(spark, export, name) for name in TABLES}
+    known = tables["origin_visit_status"].where(F.col("origin").like(origins)).select("origin").distinct()
     heads = revisions(tables, origins).persist()
     entries = _needed(heads.select(F.col("directory").alias("directory_id")).distinct(), tables["directory_entry"])
     files = _paths(heads, entries)
     held = tables["content"].select(F.col("sha1_git").alias("content_id"), F.col("sha1").alias("blob_id"), "length")
     name = F.regexp_extract("origin", r"^[a-z]+://[^/]+/(.+?)(\.git)?/?$", 1)
-    return files.join(held, "content_id", "left").select(
+    without = known.join(heads, "origin", "left_anti")
+    rows = files.join(held, "content_id", "left").unionByName(without, allowMissingColumns=True)
+    return rows.select(
         "origin", name.alias("repo_name"), F.col("id").alias("revision_id"), F.col("branch").alias("branch_name"),
         F.col("date").alias("revision_date"), "blob_id", "content_id", F.concat(F.lit("/"), "path").alias("path"),
         F.col("length").alias("length_bytes"),
     )  # fmt: skip
-
-
-def write_file_list(rows: DataFrame, folder: str) -> None:
-    """Write a list as Parquet, the files of a repository beside each other."""
-    from pyspark.sql import functions as F
-
-    spread = rows.repartition(F.col("origin")).sortWithinPartitions("origin", "path")
-    spread.write.mode("overwrite").parquet(folder)
 
 
 def revisions(tables: dict[str, DataFrame], origins: str = "%") -> DataFrame:

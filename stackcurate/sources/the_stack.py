@@ -3,6 +3,7 @@
 Each row becomes what it would be if the repository had been read: a repository at a revision and its files, so
 that licences, duplicates and opt-outs are decided anew. A row of version 1 knows up to three repositories of a blob,
 and each of them is an occurrence of its own. Version 2 holds ids alone: contents come from `[sources] contents`.
+The full corpus of version 3 keeps contents apart: `the_stack_full` joins them to rows of files first.
 
 Source: the data set cards of bigcode/the-stack, bigcode/the-stack-v2 and HuggingFaceCode/stack-v3-train.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,7 +22,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stackcurate.sources.directories import REGULAR, Gate, SourcesConfig, filled, refused
+from stackcurate.sources.directories import REGULAR, Gate, SourcesConfig, Wanted, filled, refused
 from stackcurate.sources.local import Input
 from stackcurate.sources.metadata import Entry, Halt, Reason, Repository
 from stackcurate.sources.object_stores import content, files_below
@@ -28,19 +30,21 @@ from stackcurate.workspace import locate
 
 KIND = "the-stack"
 _HOST = "github"
-_BATCH = {"v1": 1000, "v2": 1000, "v2-grouped": 16, "v3": 16}
-"""Rows that are held at once: a row is a file in the first two layouts and a repository in the others."""
+_BATCH = {"v1": 1000, "v2": 1000, "v2-grouped": 16, "v3": 16, "v3-files": 1000}
+"""Rows that are held at once: a row is a file, or a repository where the layout groups them."""
 _V1_KINDS = ("stars", "issues", "forks")
 _V1 = tuple(f"max_{kind}_{name}" for kind in _V1_KINDS
             for name in ("repo_path", "repo_name", "repo_head_hexsha", "repo_licenses", "count"))  # fmt: skip
 _V2_REPO = ("origin", "repo_name", "github_id", "revision_id", "branch_name", "revision_date", "gha_created_at",
             "gha_license_id", "star_events_count", "fork_events_count")  # fmt: skip
 _V2_FILE = ("blob_id", "path", "length_bytes", "content")
+_V3_REPO = ("repo_path", "repo_id", "commit_id", "github_metadata")
 _COLUMNS = {
     "v1": ("content", *_V1),
     "v2": (*_V2_REPO, *_V2_FILE),
     "v2-grouped": (*_V2_REPO, "files"),
-    "v3": ("repo_path", "repo_id", "commit_id", "github_metadata", "files"),
+    "v3": (*_V3_REPO, "files"),
+    "v3-files": (*_V3_REPO, "content_id", "content", "size_bytes", "file_path"),
 }
 
 _OWNERS: dict[bool | None, str] = {True: "organization", False: "user"}
@@ -55,6 +59,16 @@ class _File(NamedTuple):
     size: int | None = None
 
 
+class _Layout(NamedTuple):
+    """Names of columns, and what makes records of rows."""
+
+    name: str
+    revision: str
+    path: str
+    repository: Callable[[Mapping[str, Any], str], Repository]
+    file: Callable[[Mapping[str, Any]], _File]
+
+
 def listed(folder: str) -> list[Input]:
     """Return the Parquet files below a folder or URI as inputs.
 
@@ -65,12 +79,15 @@ def listed(folder: str) -> list[Input]:
     return [Input(path=path, name=name, kind=KIND, fingerprint=state) for path, name, state in found]
 
 
-def read(one: Input, config: SourcesConfig) -> Iterator[tuple[Repository, Iterator[Entry]]]:
+def read(
+    one: Input, config: SourcesConfig, wanted: Wanted | None = None
+) -> Iterator[tuple[Repository, Iterator[Entry]]]:
     """Yield the repositories of a Parquet file, each with the files of it that stand near each other.
 
     Args:
         one: as `listed` gives it.
         config: limits, and where contents are.
+        wanted: tells of which entries the content is read; None means of all.
 
     Returns:
         Repositories, one possibly several times; a file that is no such Parquet is a repository with a reason code.
@@ -82,7 +99,7 @@ def read(one: Input, config: SourcesConfig) -> Iterator[tuple[Repository, Iterat
             names = [name for name in _COLUMNS[layout] if name in file.schema_arrow.names]
             for batch in file.iter_batches(batch_size=_BATCH[layout], columns=names):
                 for repository, files in _ROWS[layout](batch.to_pylist(), one.name):
-                    yield repository, _entries(files, Gate(config), config)
+                    yield repository, _entries(files, Gate(config, wanted=wanted), config)
     except (OSError, pa.ArrowException, KeyError, TypeError, AttributeError) as error:
         reason = Reason.UNREADABLE if isinstance(error, OSError) else Reason.CORRUPT_ARCHIVE
         name = one.name.lower()
@@ -93,8 +110,8 @@ def _layout(names: set[str]) -> str:
     """Tell the layout by the columns that it cannot do without; KeyError where it is none."""
     if {"content", "max_stars_repo_name"} <= names:
         return "v1"
-    if {"repo_path", "commit_id", "files"} <= names:
-        return "v3"
+    if {"repo_path", "commit_id"} <= names and names & {"files", "file_path"}:
+        return "v3" if "files" in names else "v3-files"
     if {"repo_name", "revision_id"} <= names:
         return "v2-grouped" if "files" in names else "v2"
     raise KeyError("layout")
@@ -119,7 +136,10 @@ def _filled(entry: Entry, file: _File, config: SourcesConfig) -> Entry:
 
 
 def _size(file: _File) -> int | None:
-    return len(file.content) if file.content is not None else file.size
+    if file.content is None:
+        return file.size
+    plain = not isinstance(file.content, str) or file.content.isascii()
+    return len(file.content if plain else file.content.encode("utf-8", "surrogatepass"))
 
 
 def _v1(rows: list[dict[str, Any]], source: str) -> Iterator[tuple[Repository, list[_File]]]:
@@ -143,20 +163,26 @@ def _v1(rows: list[dict[str, Any]], source: str) -> Iterator[tuple[Repository, l
         yield repository, list(files.values())
 
 
-def _v2(rows: list[dict[str, Any]], source: str) -> Iterator[tuple[Repository, list[_File]]]:
+def _of_files(layout: _Layout, rows: list[dict[str, Any]], source: str) -> Iterator[tuple[Repository, list[_File]]]:
+    """Yield the repositories of rows that are files each; a row without a path is a repository without a commit."""
     found: dict[tuple[str, str], tuple[dict[str, Any], list[_File]]] = {}
     for row in rows:
-        if row["repo_name"] and row.get("path"):
-            _, files = found.setdefault((row["repo_name"], row["revision_id"] or ""), (row, []))
-            files.append(_v2_file(row))
+        if row[layout.name]:
+            _, files = found.setdefault((row[layout.name], row[layout.revision] or ""), (row, []))
+            files += [layout.file(row)] if row.get(layout.path) else []
     for row, files in found.values():
-        yield _v2_repository(row, source), files
+        repository = layout.repository(row, source)
+        yield (repository if files else replace(repository, error=Reason.NO_HEAD.value)), files
 
 
-def _v2_grouped(rows: list[dict[str, Any]], source: str) -> Iterator[tuple[Repository, list[_File]]]:
+def _of_repositories(
+    layout: _Layout, rows: list[dict[str, Any]], source: str
+) -> Iterator[tuple[Repository, list[_File]]]:
+    """Yield the repositories of rows that hold all files of one."""
     for row in rows:
-        if row["repo_name"]:
-            yield _v2_repository(row, source), [_v2_file(file) for file in row["files"] or () if file.get("path")]
+        if row[layout.name]:
+            files = [layout.file(file) for file in row["files"] or () if file.get(layout.path)]
+            yield layout.repository(row, source), files
 
 
 def _v2_file(row: Mapping[str, Any]) -> _File:
@@ -173,25 +199,19 @@ def _v2_repository(row: Mapping[str, Any], source: str) -> Repository:
     )  # fmt: skip
 
 
-def _v3(rows: list[dict[str, Any]], source: str) -> Iterator[tuple[Repository, list[_File]]]:
-    for row in rows:
-        if not row["repo_path"]:
-            continue
-        facts = row.get("github_metadata") or {}
-        fork_of = facts.get("forked_from")
-        owned = _OWNERS.get(facts.get("is_org_owned"))
-        repository = _on_github(
-            row["repo_path"], "v3", _count(row.get("repo_id")), source=source, revision=row["commit_id"],
-            default_branch=facts.get("branch"),
-            stars=_count(facts.get("stars")), forks=_count(facts.get("forks")), owner_type=owned,
-            fork_of=f"{_HOST}/{fork_of}".lower() if fork_of else None, created_at=_time(facts.get("repo_created_at")),
-        )  # fmt: skip
-        files = [
-            _File(file["file_path"], file.get("content"), file.get("content_id"), _count(file.get("size_bytes")))
-            for file in row["files"] or ()
-            if file.get("file_path")
-        ]
-        yield repository, files
+def _v3_file(row: Mapping[str, Any]) -> _File:
+    return _File(row["file_path"], row.get("content"), row.get("content_id"), _count(row.get("size_bytes")))
+
+
+def _v3_repository(row: Mapping[str, Any], source: str) -> Repository:
+    facts = row.get("github_metadata") or {}
+    fork_of = facts.get("forked_from")
+    return _on_github(
+        row["repo_path"], "v3", _count(row.get("repo_id")), source=source, revision=row["commit_id"],
+        default_branch=facts.get("branch"), stars=_count(facts.get("stars")), forks=_count(facts.get("forks")),
+        owner_type=_OWNERS.get(facts.get("is_org_owned")), fork_of=f"{_HOST}/{fork_of}".lower() if fork_of else None,
+        created_at=_time(facts.get("repo_created_at")),
+    )  # fmt: skip
 
 
 def _at(origin: str | None) -> Callable[..., Repository]:
@@ -233,4 +253,12 @@ def _time(value: Any) -> datetime | None:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value
 
 
-_ROWS = {"v1": _v1, "v2": _v2, "v2-grouped": _v2_grouped, "v3": _v3}
+_V2_LAYOUT = _Layout("repo_name", "revision_id", "path", _v2_repository, _v2_file)
+_V3_LAYOUT = _Layout("repo_path", "commit_id", "file_path", _v3_repository, _v3_file)
+_ROWS: dict[str, Callable[[list[dict[str, Any]], str], Iterator[tuple[Repository, list[_File]]]]] = {
+    "v1": _v1,
+    "v2": partial(_of_files, _V2_LAYOUT),
+    "v2-grouped": partial(_of_repositories, _V2_LAYOUT),
+    "v3": partial(_of_repositories, _V3_LAYOUT),
+    "v3-files": partial(_of_files, _V3_LAYOUT),
+}

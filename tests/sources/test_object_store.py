@@ -6,11 +6,13 @@ import gzip
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +20,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pytest
 
-from stackcurate import schema
+from stackcurate import pipeline, schema
 from stackcurate.blobs import BlobReader
 from stackcurate.errors import SourceError, WorkspaceError
 from stackcurate.kernels.content import blob_id
@@ -27,7 +29,19 @@ from stackcurate.sources.ingest import INPUT, _read_task
 from stackcurate.sources.inputs import discover, read
 from stackcurate.sources.metadata import Reason
 from stackcurate.sources.object_stores import content
-from stackcurate.workspace import Part, Run, Workspace, commit, locate, locked, open_workspace, read_table, runs
+from stackcurate.workspace import (
+    Part,
+    Run,
+    Workspace,
+    commit,
+    locate,
+    locked,
+    open_workspace,
+    read_json,
+    read_table,
+    runs,
+)
+from tests.corpus import Corpus, write_corpus
 
 from .hostile import GOOD, member, tar_bytes, zip_bytes
 from .object_store import WEED, Store, breaking, storing, uri
@@ -178,3 +192,75 @@ def test_files_verb_survives_kill_9_of_the_store(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         assert "files read: 4" in done.stdout
         assert "repositories read: 2" in done.stdout
+
+
+@pytest.mark.slow
+def test_build_on_a_failing_store_gives_the_release_of_a_local_one(tmp_path: Path) -> None:
+    """Requests fail now and then, the driver is killed while it writes, a worker is killed when it goes on."""
+    corpus = write_corpus(tmp_path / "corpus")
+    (here := tmp_path / "inputs").mkdir()
+    with storing(tmp_path / "store") as store, breaking(store, 40) as proxy:
+        for path in corpus.folder.iterdir():
+            if path.is_file() and path != corpus.requests:
+                shutil.copy2(path, here)
+                put(uri(store.endpoint, "inputs", path.name), path.read_bytes())
+        endpoint = f"127.0.0.1:{proxy.server_port}"
+        workspace = Workspace(uri(endpoint, "workspace"))
+        settings = build_settings(corpus, uri(endpoint, "inputs"), workspace.root)
+        command = [sys.executable, "-m", "stackcurate.cli", "build", *settings]
+
+        assert finished(command, tmp_path / "log", lambda pid: dies_while_scanning(pid, workspace)) == -signal.SIGKILL
+        code = 1
+        for _ in range(20):  # the claim of the dead holds for a minute
+            if (code := finished(command, tmp_path / "log", kill_a_worker)) == 0:
+                break
+            time.sleep(5)
+        assert code == 0, (tmp_path / "log").read_text()
+        verify = [sys.executable, "-m", "stackcurate.cli", "verify", *settings]
+        checked = subprocess.run(verify, capture_output=True, text=True, check=False)
+        assert checked.returncode == 0, checked.stderr
+        assert proxy.broken > 10
+        far = read_json(workspace, "releases", "v1", "manifest.json")
+        told = read_json(workspace, "releases", "v1", "funnel.json")
+
+    config = pipeline.load_config(None, build_settings(corpus, str(here), str(tmp_path / "local"))[1::2])
+    near = pipeline.build(config)
+    assert {s["path"]: s["sha256"] for s in far["shards"]} == {s["path"]: s["sha256"] for s in near.manifest["shards"]}
+    assert far["merkle_root"] == near.manifest["merkle_root"]
+    assert far["credits"] == near.manifest["credits"]
+    assert told == read_json(Workspace(near.path), "funnel.json")
+
+
+def build_settings(corpus: Corpus, inputs: str, workspace: str) -> list[str]:
+    values = (
+        f'sources.inputs=["{inputs}"]', f'opt_outs.requests=["{corpus.requests}"]', f'workspace.path="{workspace}"',
+        "spark.partitions=3", 'spark.master="local[2,4]"', 'spark.driver_memory="768m"',
+    )  # fmt: skip
+    return [part for value in values for part in ("--set", value)]
+
+
+def finished(command: list[str], log: Path, meanwhile: Callable[[subprocess.Popen[bytes]], None]) -> int:
+    """Run a command in a session of its own, do something to it, and return how it ended."""
+    with log.open("wb") as said:
+        process = subprocess.Popen(command, start_new_session=True, stdout=said, stderr=said)
+        meanwhile(process)
+        return process.wait(timeout=900)
+
+
+def dies_while_scanning(process: subprocess.Popen[bytes], workspace: Workspace) -> None:
+    while process.poll() is None and not runs(workspace, "license_detections"):
+        time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGKILL)
+
+
+def kill_a_worker(process: subprocess.Popen[bytes]) -> None:
+    """Kill the first Python worker of a build: a child of Spark's daemon of Python processes."""
+    while process.poll() is None:
+        for path in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                parent, _, session = (int(word) for word in (path / "stat").read_text().rpartition(")")[2].split()[1:4])
+                mine = session == process.pid and b"daemon" in (path / "cmdline").read_bytes()
+                if mine and b"daemon" in Path(f"/proc/{parent}/cmdline").read_bytes():
+                    os.kill(int(path.name), signal.SIGKILL)
+                    return
+        time.sleep(0.2)

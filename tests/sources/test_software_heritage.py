@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import subprocess
+import venv
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +17,10 @@ import pytest
 
 from stackcurate.kernels.content import blob_id
 from stackcurate.sources.directories import SourcesConfig
+from stackcurate.sources.file_lists import listed_once
 from stackcurate.sources.inputs import discover, read
-from stackcurate.sources.software_heritage import file_list, write_file_list
+from stackcurate.sources.software_heritage import file_list
+from stackcurate.workspace import Workspace
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -76,8 +80,8 @@ def export(folder: Path, encoding: str) -> str:
 
 @pytest.mark.parametrize("encoding", ["parquet", "orc"])
 def test_last_full_visits_become_files(spark: SparkSession, tmp_path: Path, encoding: str) -> None:
-    rows = file_list(spark, export(tmp_path / "export", encoding))
-    write_file_list(rows, str(tmp_path / "list"))
+    place, source = Workspace(str(tmp_path / "place")), export(tmp_path / "export", encoding)
+    folder = listed_once(lambda: file_list(spark, source), place, "one", "origin")
     store = tmp_path / "content"
     store.mkdir()
     for content in CONTENTS.values():
@@ -86,19 +90,22 @@ def test_last_full_visits_become_files(spark: SparkSession, tmp_path: Path, enco
     config = SourcesConfig(contents=str(store))
     found: dict[str, list[tuple[str, bytes | None, str | None]]] = {}
     repositories = {}
-    for one in discover([f"the-stack:{tmp_path / 'list'}"]):
+    for one in discover([f"the-stack:{folder}"]):
         for row, files in read(one, config):
             repositories[row.repo_id] = row
             found.setdefault(row.repo_id, []).extend((f.path, f.content, f.error) for f in files)
 
+    assert listed_once(lambda: pytest.fail("it was there"), place, "one", "origin") == folder
     deep = CONTENTS["deep"]
     assert {key: sorted(files) for key, files in found.items()} == {
         "github/octo/cat": [
             ("a.py", CONTENTS["a"], None), ("lib/deeper/deep.py", deep, None), ("lib/lost.py", None, "missing_object")
         ],
         "gitlab.com/x/y/z": [("deeper/deep.py", deep, None), ("lost.py", None, "missing_object")],
+        "github/none/empty": [],
     }  # fmt: skip
     cat, other = repositories["github/octo/cat"], repositories["gitlab.com/x/y/z"]
+    assert {row.repo_id: row.error for row in repositories.values() if row.error} == {"github/none/empty": "no_head"}
     assert (cat.revision, cat.default_branch, cat.owner) == ("r1", "dev", "Octo")
     assert cat.pushed_at is not None
     assert cat.pushed_at.year == 2021
@@ -109,3 +116,29 @@ def test_origins_are_chosen_by_pattern(spark: SparkSession, tmp_path: Path) -> N
     rows = file_list(spark, export(tmp_path / "export", "parquet"), "https://gitlab.com/%").collect()
 
     assert {row["origin"] for row in rows} == {"https://gitlab.com/x/y/z.git"}
+    assert None not in {row["path"] for row in rows}
+
+
+@pytest.mark.slow
+def test_example_of_swh_graph_is_the_same_in_both_encodings(spark: SparkSession, tmp_path: Path) -> None:
+    python, example = tmp_path / "venv" / "bin" / "python", tmp_path / "example"
+    venv.create(tmp_path / "venv", with_pip=True)
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "swh-graph", "swh-export"]
+    done = subprocess.run(install, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"swh-graph, which makes the example, cannot be installed: {done.stderr.strip()[-200:]}")
+    subprocess.run([python, "-m", "swh.graph.example_dataset.generate_dataset", example], check=True)
+
+    names = ("revision_id", "branch_name", "content_id", "path", "length_bytes")
+    for encoding in ("orc", "parquet"):
+        rows = file_list(spark, str(example / encoding)).collect()
+        for origin in ("https://example.com/swh/graph", "https://example.com/swh/graph2"):
+            assert sorted(tuple(row[name] for name in names) for row in rows if row["origin"] == origin) == [
+                (f"{9:040}", "refs/heads/master", f"{number:040}", path, length)
+                for number, path, length in (
+                    (1, "/README.md", 42), (4, "/tests/README.rst", 404), (5, "/tests/main.py", 1337),
+                    (7, "/parser.c", 666),
+                )
+            ]  # fmt: skip
+        assert {row["revision_date"] for row in rows} == {rows[0]["revision_date"]}
+        assert rows[0]["revision_date"].year == 2005

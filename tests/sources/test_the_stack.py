@@ -6,7 +6,7 @@ import gzip
 import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,8 +16,14 @@ from stackcurate.errors import SourceError
 from stackcurate.kernels.content import blob_id
 from stackcurate.sources import the_stack
 from stackcurate.sources.directories import SourcesConfig
+from stackcurate.sources.file_lists import listed_once
 from stackcurate.sources.inputs import discover, read
 from stackcurate.sources.metadata import Entry, Repository
+from stackcurate.sources.the_stack_full import joined_files
+from stackcurate.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 _S, _I = pa.string(), pa.int64()
 _EVENTS = [("event_min_datetime", _S), ("event_max_datetime", _S)]
@@ -155,6 +161,45 @@ def test_v3_is_a_repository_a_row(tmp_path: Path) -> None:
     )
     assert [f.error for f in entries] == [None, "duplicate_path", "not_held", "unsafe_path", "too_large"]
     assert (other.repo_id, none) == ("github/no/files", [])
+
+
+def test_full_corpus_of_v3_is_joined_to_its_contents(spark: SparkSession, tmp_path: Path) -> None:
+    struct = V3.field("files").type.value_type
+    file = pa.struct([*(field for field in struct if field.name != "content"), ("dedup_cluster", _I)])
+    metadata = pa.schema([*(field for field in V3 if field.name != "files"), ("files", pa.list_(file))])
+    files = [
+        {"file_path": "a.py", "content_id": "1" * 40, "size_bytes": 13, "dedup_cluster": 7},
+        {"file_path": "a.h", "content_id": "2" * 40, "size_bytes": 9},
+        {"file_path": "stub.bin", "content_id": "3" * 40, "size_bytes": 99},
+    ]
+    facts = {"branch": "dev", "stars": 4, "is_org_owned": False}
+    row = {"repo_path": "Octo/Cat", "repo_id": 77, "commit_id": "c" * 40, "github_metadata": facts, "files": files}
+    write(tmp_path / "full" / "metadata", metadata, row, {**row, "repo_path": "other/one", "repo_id": 78})
+    held = pa.schema([("content_id", _S), ("content", _S)])
+    write(tmp_path / "full" / "contents" / "language=Python", held, {"content_id": "1" * 40, "content": TEXT})
+    for language in ("C", "C++"):
+        folder = tmp_path / "full" / "contents" / f"language={language}"
+        write(folder, held, {"content_id": "2" * 40, "content": "int one;\n"})
+    place = Workspace(str(tmp_path / "place"))
+
+    folder = listed_once(
+        lambda: joined_files(spark, str(tmp_path / "full"), "Octo/%"), place, "one", "repo_path"
+    )  # fmt: skip
+    ((cat, entries),) = found(Path(folder))
+
+    assert (cat.repo_id, cat.revision, cat.stars, cat.owner_type) == ("github/77", "c" * 40, 4, "user")
+    assert {f.path: (f.content, f.error) for f in entries} == {
+        "a.py": (TEXT.encode(), None), "a.h": (b"int one;\n", None), "stub.bin": (None, "not_held")
+    }  # fmt: skip
+
+
+def test_starcoderdata_is_v1_with_fewer_columns(tmp_path: Path) -> None:
+    columns = pa.schema([V1.field(f"max_stars_{name}") for name in ("repo_path", "repo_name", "count")]
+                        + [("id", _S), ("content", _S)])  # fmt: skip
+    row = {"max_stars_repo_path": "a.py", "max_stars_repo_name": "Octo/Cat", "max_stars_count": 3, "content": TEXT}
+    ((cat, (file,)),) = found(write(tmp_path / "data", columns, row))
+
+    assert (cat.repo_id, cat.revision, cat.stars, file.content) == ("github/octo/cat", None, 3, TEXT.encode())
 
 
 def test_what_is_no_such_parquet_is_a_reason(tmp_path: Path) -> None:
