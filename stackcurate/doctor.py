@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from stackcurate.errors import StackcurateError
+from stackcurate.kernels.hyperscan_build import is_exact
 from stackcurate.session import SparkConfig, find_java, spark_session
 
 
@@ -104,6 +105,9 @@ def _scancode_plugins() -> Check:
 def _hyperscan() -> Check:
     if find_spec("hyperscan") is None:
         return Check("hyperscan", "note", "no wheel here: slower patterns, same findings")
+    if not is_exact():
+        found = f"{version('hyperscan')} misses matches and is not used: slower patterns, same findings"
+        return Check("hyperscan", "note", found, 'pip install "hyperscan<0.7.22"')
     return Check("hyperscan", "ok", version("hyperscan"))
 
 

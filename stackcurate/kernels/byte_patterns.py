@@ -1,7 +1,8 @@
 r"""One pass over the bytes: which lines can hold a finding at all.
 
 A detector states necessary conditions as patterns; the exact, slow code then reads the candidate lines only.
-Hyperscan runs all patterns in one pass; where it has no wheel, `re` finds the same lines, more slowly.
+Hyperscan runs all patterns in one pass; where it has no wheel or one that misses matches, `re` finds the same lines,
+more slowly.
 
 Both engines read the syntax alike within these bounds: ASCII classes, no lookaround, no back-reference, no
 empty match, and nothing that matches a line feed (write ``[^x\n]`` and ``[ \t]``, not ``[^x]`` and ``\s``).
@@ -15,9 +16,10 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from functools import cache
-from importlib.util import find_spec
 from itertools import islice
 from typing import Any, NamedTuple
+
+from stackcurate.kernels.hyperscan_build import is_exact
 
 
 class Pattern(NamedTuple):
@@ -57,7 +59,7 @@ def candidates(content: bytes, patterns: tuple[Pattern, ...], engine: str = "") 
     Args:
         content: bytes of one file; lines end in ``\n`` only.
         patterns: the conditions; patterns of the same name count as one. Compiled once per process.
-        engine: ``hyperscan`` or ``re``; by default the fastest that is installed.
+        engine: ``hyperscan`` or ``re``; by default Hyperscan where an exact build is installed.
 
     Returns:
         Distinct triples of name, first byte of the line, byte after the line.
@@ -121,9 +123,32 @@ def source_spans(spans: list[Span], converted: bytes, encoding: str) -> list[Spa
     return [span._replace(start=place[span.start], end=place[span.end]) for span in spans]
 
 
+def decoded(line: bytes) -> tuple[str, str]:
+    """Return text and encoding of a line; one bad byte makes it Latin-1, where each byte is a character."""
+    try:
+        return line.decode("utf-8"), "utf-8"
+    except UnicodeDecodeError:
+        return line.decode("latin-1"), "latin-1"
+
+
+def moved(span: Span, line: str, encoding: str, offset: int) -> Span:
+    """Return a span in characters of a line as one in bytes of the file.
+
+    Args:
+        span: in characters.
+        line: text that `decoded` returned.
+        encoding: as it returned.
+        offset: first byte of the line.
+    """
+    if line.isascii():
+        return span._replace(start=offset + span.start, end=offset + span.end)
+    start = offset + len(line[: span.start].encode(encoding))
+    return span._replace(start=start, end=start + len(line[span.start : span.end].encode(encoding)))
+
+
 @cache
 def _default_engine() -> str:
-    return "hyperscan" if find_spec("hyperscan") else "re"
+    return "hyperscan" if is_exact() else "re"
 
 
 @cache

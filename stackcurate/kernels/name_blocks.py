@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import regex
 
@@ -17,12 +18,10 @@ _HEADING = (
     r"|(?:developers|authors|contributors|thanks to)[ \t]*):?"
 )
 
+_OPENED = r"(?:authors?|contributors|maintainers|developers|contacts|copyright)[\"']? ?(?:[:=]|=>) ?[\[{(]"
+
 BLOCK_GATES = (
-    Pattern(
-        "names.block",
-        r"(?:authors?|contributors|maintainers|developers|contacts|copyright)[\"']? ?(?:[:=]|=>) ?[\[{(]",
-        True,
-    ),
+    Pattern("names.block", _OPENED, True),
     Pattern("names.block", r"<(?:author|contributor|developer)s?>[ \t\r]*$", True),
     Pattern("names.block", r"^(?:authors?|contributors|maintainers):[ \t\r]*$", True),
     Pattern("names.block", _HEADING + r"[ \t\r*:#]*$", True),
@@ -52,35 +51,45 @@ def find_block(text: str) -> list[Span]:
         return list(_listed(text, len(line) + 1))
     if _BELOW_YEARS.search(line):
         return list(_holders(text, len(line) + 1))
+    brackets = list(islice(_BRACKET.finditer(line), _MOST_LISTS))
+    lists = [(match.start(), _closed(text, match.end() - 1)) for match in brackets] or [(0, _dedented(text, len(line)))]
     found: list[Span] = []
-    for match in _BLOCK_VALUE.finditer(text, 0, _block_end(text)):
-        found += people(text, match.start("value"), match.end("value"), "names.block", lone=False)
+    for start, end in lists:
+        for match in _BLOCK_VALUE.finditer(text, start, end):
+            found += people(text, match.start("value"), match.end("value"), "names.block", lone=False)
     return found
 
 
-def _block_end(text: str) -> int:
-    """Return where the list ends: at the closing bracket or tag, or where indentation does."""
-    line = text.find("\n") if "\n" in text else len(text)
-    opened = regex.compile(r"[\[{(]").search(text, 0, line)
-    if not opened:
-        closed = regex.compile(r"</(?:author|contributor|developer)|\n(?=[^\s-])", regex.IGNORECASE).search(text, line)
-        return closed.start() if closed else len(text)
+_BRACKET = regex.compile(_OPENED, regex.IGNORECASE)
+_MOST_LISTS = 20
+"""Lists on one line that are read: what is written by a program may have thousands."""
+_DEDENTED = regex.compile(r"</(?:author|contributor|developer)|\n(?=[^\s-])", regex.IGNORECASE)
+
+
+def _dedented(text: str, start: int) -> int:
+    """Return where a list without brackets ends: at the closing tag, or where indentation does."""
+    end = _DEDENTED.search(text, start)
+    return end.start() if end else len(text)
+
+
+def _closed(text: str, start: int) -> int:
+    """Return where the bracket at the start is closed."""
     depth = 0
-    for bracket in regex.finditer(r"[\[\](){}]", text[opened.start() :]):
+    for bracket in regex.compile(r"[\[\](){}]").finditer(text, start):
         depth += 1 if bracket[0] in "[({" else -1
         if depth == 0:
-            return int(opened.start() + bracket.end())
+            return int(bracket.end())
     return len(text)
 
 
 _BELOW_HEADING = regex.compile(_HEADING + r"[\s*:#]*$", regex.IGNORECASE)
 _BELOW_YEARS = regex.compile(r"(?i)(?:copyright|\(c\))[^a-z\n]{1,12}[0-9]{4}[0-9,\s-]*$|(?:^|[^a-z0-9_])\(c\)\s*$")
-_OPENING = regex.compile(r"[\s#/*;%!|'\"]*+(?:(?P<bullet>[-*+\N{BULLET}]|\d+[.)])\s+)?\[?")
+_OPENING = regex.compile(r"[\s#/*;%!|'\"]*+(?:(?P<bullet>[-*+\N{BULLET}]|\d+[.)])\s+)?[\[`]?")
 _YEARS = regex.compile(r"(?:(?:19|20)\d\d[\d,\s-]*(?:by )?)?")
 _NOTHING = regex.compile(r"[\W_]*")
 _LISTED = regex.compile(
     rf"(?P<name>{FULL_NAME}|{OTHER_SCRIPT})(?:(?:,| and|, and| &) (?P<name>{FULL_NAME}))*"
-    r"(?=\s*+(?:$|[,.]?$|[(<\[@:;\]]|--?\s|[\N{EN DASH}\N{EM DASH}]|,|for\s|[\w.+-]+@))",
+    r"(?=\s*+(?:$|[,.]?$|[(<\[@:;\]`]|--?\s|[\N{EN DASH}\N{EM DASH}]|,|for\s|[\w.+-]+@))",
     regex.MULTILINE,
 )
 _MOST_OTHER = 2

@@ -8,8 +8,7 @@ whole file is never given to the model: on code it calls identifiers persons.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import regex
@@ -43,6 +42,7 @@ GATES = (
         r"|\xe4\xbd\x9c\xe8\x80\x85|^[.]an ",
         caseless=True,
     ),
+    Pattern("names.copyright", r"^[ \t]*[#*/;%]+[ \t]{4,}(?:19|20)[0-9]{2}[0-9, \t-]* [A-Z\xc3-\xd0]"),
     Pattern("names.copyright", r"copyright|\(c\)|\xc2\xa9|&copy;|\xa9 ?[12]|copr\.", True),
     Pattern("names.trailer", r"(?:-by|cc): ", True),
     Pattern(
@@ -60,20 +60,24 @@ GATES = (
 _PLACEHOLDER = regex.compile(r"<NAME(?:_\d+)?>|REDACTED_NAME")
 
 
-def find(text: str, fired: set[str], model: str = "") -> list[Span]:
+Persons = Callable[[str], list[tuple[int, int]]]
+"""Gives start and end of the persons in a text, in characters."""
+
+
+def find(text: str, fired: set[str], persons: Persons | None = None) -> list[Span]:
     """Return the persons on a line, in characters from its start.
 
     Args:
         text: one line, or a piece of a long one.
         fired: names of the gates that fired on it.
-        model: spaCy model for anchored prose that the rules leave open; "" for none.
+        persons: reads anchored prose that the rules leave open; None for nobody.
 
     >>> find("# Copyright (c) 2019 Karin Lindqvist", {"names.copyright"})
     [Span(start=21, end=36, entity='NAME', rule='names.copyright', score=0.9)]
     """
     found = [span for gate, rule in _RULES.items() if gate in fired for span in rule(text)]
-    if not found and model and "names.prose" in fired and _OPEN.search(text) and not _PLACEHOLDER.search(text):
-        return list(_model_names(text, model))
+    if not found and persons and "names.prose" in fired and _OPEN.search(text) and not _PLACEHOLDER.search(text):
+        return list(_model_names(text, persons))
     return found
 
 
@@ -146,7 +150,15 @@ def _copyright_names(text: str) -> Iterator[Span]:
         end = regex.compile(r"(?i)\ball rights|\bsee\b|\blicen[sc]ed?\b|https?:|\\n|\*/").search(text, match.end())
         stop = min(end.start() if end else len(text), match.end() + 200)
         yield from people(text, match.end(), stop, "names.copyright", lone=False)
+    holder = _NEXT_HOLDER.match(text)
+    if holder and is_known(holder["name"]) and is_person(holder["name"]):
+        yield Span(holder.start("name"), name_end(text, *holder.span("name")), "NAME", "names.copyright", 0.8)
 
+
+_NEXT_HOLDER = regex.compile(
+    rf"[ \t]*[#*/;%]+[ \t]{{4,}}(?:19|20)\d\d[\d, \t-]*[ \t](?P<name>{FULL_NAME})\s*(?:$|[<(,])"
+)
+"""Of a list of years and holders that goes on below the word copyright."""
 
 _TRAILER = regex.compile(
     r"(?i)\b(?:signed-off|co-authored|co-developed|reviewed|acked|tested|reported|suggested|requested|helped|approved"
@@ -170,6 +182,8 @@ _BEFORE_MAIL = regex.compile(
     rf"(?:[<(\[]\s*(?:mailto:)?|[ \t]+-?-?[ \t]*)(?P<mail>{_MAIL})"
 )
 _LOCAL = regex.compile(r"[\w-]+")
+_TEAM = regex.compile(r"Language-Team: *$")
+"""A header of message catalogues; a language stands there."""
 
 
 _BEFORE_HANDLE = regex.compile(
@@ -180,13 +194,14 @@ _BEFORE_HANDLE = regex.compile(
 def _mail_names(text: str) -> Iterator[Span]:
     for match in _BEFORE_HANDLE.finditer(text):
         if is_person(match["name"]) and not regex.fullmatch(r"user\d+", match["user"]):
-            yield Span(match.start("name"), match.end("name"), "NAME", "names.handle", 0.9)
+            if is_known(match["name"]) or not regex.search(r"\p{L}", text[: match.start()]):  # else what the person did
+                yield Span(match.start("name"), match.end("name"), "NAME", "names.handle", 0.9)
             yield Span(match.start("user"), match.end("user"), "USERNAME", "names.handle", 0.9)
     for match in _BEFORE_MAIL.finditer(text):
         start, end = match.span("name")
         local = _LOCAL.match(match["mail"])
         of_a_group = " " not in match["name"] and local and local[0].lower() in words("roles")
-        if is_person(text[start:end]) and not of_a_group:
+        if is_person(text[start:end]) and not of_a_group and not _TEAM.search(text, 0, start):
             yield Span(start, name_end(text, start, end), "NAME", "names.mail", 0.95)
 
 
@@ -253,19 +268,8 @@ _OPEN = regex.compile(
 """What the model is asked about: a word of thanks or of authorship, then two capitalised words."""
 
 
-@cache
-def _pipeline(model: str) -> Any:
-    """Load the model once per process, with its entity recogniser alone."""
-    import spacy
-
-    return spacy.load(model, exclude=["parser", "tagger", "attribute_ruler", "lemmatizer", "senter"])
-
-
-def _model_names(text: str, model: str) -> Iterator[Span]:
-    nlp = _pipeline(model)
-    with nlp.memory_zone():  # else the vocabulary grows with every file
-        persons = [(e.start_char, e.end_char) for e in nlp(text).ents if e.label_ == "PERSON"]
-    for start, end in persons:
+def _model_names(text: str, persons: Persons) -> Iterator[Span]:
+    for start, end in persons(text):
         name = regex.compile(rf"{BEFORE}{FULL_NAME}{AFTER}").search(text, start, end)
         if name and is_person(name[0]) and looks_spelled(name[0]):
-            yield Span(name.start(), name_end(text, *name.span()), "NAME", "spacy.person", 0.6)
+            yield Span(name.start(), name_end(text, *name.span()), "NAME", "presidio.person", 0.6)

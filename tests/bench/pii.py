@@ -25,6 +25,7 @@ from stackcurate.kernels.recognizers import GATES, presidio_findings
 from tests.bench.build import say
 from tests.bench.measure import ROOT, Line
 from tests.bench.pii_corpus import Source, dense, ordinary
+from tests.bench.pii_negatives import TITUS_RULES, fired, read_rules
 from tests.bench.pii_peers import PEERS, installed, scan
 from tests.kernels.redaction_corpus import KINDS, planted
 from tests.pii_cases import CASES, KEY, failure, redacted
@@ -41,6 +42,7 @@ GOALS: dict[str, float] = {
     "redactor_mb_per_cpu_s": 10,
     "ratio_to_naive": 400,
     "cases_right": 69,
+    "negatives_fired": 5,
     "leaks_after_redaction": 0,
     "files_broken": 0,
     "worker_rss_mb": 600,
@@ -55,6 +57,7 @@ def run() -> Iterator[Line]:
     say(f"ordinary text: {size(plain):.1f} MB; dense: {size(full):.1f} MB, {planted_in:,} secrets planted")
     warm_up(full[0])
     yield line("cases_right", OURS, cases_right(), "cases")
+    yield from negative_lines()
     yield line("secrets_mb_per_cpu_s", OURS, size(plain) / cpu_seconds(compat, plain), "MB/s")
     yield line("secrets_dense_mb_per_cpu_s", OURS, size(full) / cpu_seconds(compat, full), "MB/s")
     yield from redactor_lines(plain)
@@ -107,6 +110,16 @@ def cases_right() -> int:
     wrong = {case.number for case in CASES if failure(case)}
     say(f"cases that fail: {sorted(wrong)}")
     return len({case.number for case in CASES} - wrong)
+
+
+def negative_lines() -> Iterator[Line]:
+    """Measure how many negative examples of titus fire, where its rules are at hand."""
+    if not TITUS_RULES:
+        say("TITUS_RULES names no folder of rules: negative examples are left out")
+        return
+    examples, hits, false = fired(read_rules(Path(TITUS_RULES)))
+    say(f"{examples} negative examples: something is found in {hits}, what no other rule of titus knows in {false}")
+    yield line("negatives_fired", OURS, 100 * false / examples, "percent")
 
 
 def redactor_lines(plain: Sequence[Source]) -> Iterator[Line]:

@@ -3,6 +3,7 @@
 import random
 import re
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from stackcurate.kernels import secret_packs
 from stackcurate.kernels.byte_patterns import Pattern, candidates
 from stackcurate.kernels.secret_packs import PACKS, pack_gate, pack_rules, rewritten
 from stackcurate.kernels.secrets import SecretsConfig, find
+from tests.bench.pii_negatives import TITUS_RULES, fired, read_rules
 from tests.secret_fakes import draw
 
 REWRITTEN = [
@@ -81,3 +83,33 @@ def test_a_pack_finds_what_no_other_rule_knows_and_can_be_left_out() -> None:
 def test_an_unknown_pack_is_an_error() -> None:
     with pytest.raises(ValueError, match="packs"):
         SecretsConfig(packs=("acme",))
+
+
+RULES = """
+rules:
+  - {id: user_token, pattern: 'zyx_user_[0-9a-f]{32}', negative_examples: [BOT, VERSION, 'key = "EXAMPLE"']}
+  - {id: bot_token, pattern: 'zyx_bot_[0-9a-f]{32}\\z'}
+"""
+
+
+def test_a_negative_example_that_is_another_secret_is_not_false(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    text = RULES.replace("BOT", f'"api_key=zyx_bot_{draw(32, "hex", rng)}"')
+    (tmp_path / "rules.yml").write_text(text.replace("VERSION", f'"api_key=zyx_app_{draw(32, "hex", rng)}"'))
+
+    assert fired(read_rules(tmp_path)) == (3, 2, 1)
+
+
+@pytest.mark.skipif(not TITUS_RULES, reason="TITUS_RULES names no folder of rules")
+def test_negative_examples_of_titus_stay() -> None:
+    examples, _, false = fired(read_rules(Path(TITUS_RULES)))
+
+    assert examples > 300
+    assert false <= 0.05 * examples
+
+
+def test_a_web_token_with_a_spelled_signature_is_an_example() -> None:
+    head = "eyJhbGciOiJIUzI1NiJ9" + ".eyJpc3MiOiJvdGhlci1zZXJ2aWNlIn0."
+
+    assert find((head + "signature").encode()) == []
+    assert find((head + draw(43, "alnum", random.Random(8))).encode()) != []

@@ -30,11 +30,12 @@ def rows(contents: list[bytes]) -> pa.Table:
     made_here = ("content", "content_id", "redactions", "benchmarks", "size")
     columns = [f for f in schema.RELEASE.columns if f.name not in made_here]
     extra = [("shard", pa.string()), ("spans", schema.PII.columns.field("spans").type)]
+    extra.append(("input_id", pa.string()))
     extra.append(("overlaps", schema.CONTAMINATION.columns.field("overlaps").type))
     made = [
         {
             "repo": "acme/atlas", "repo_id": "git/acme/atlas", "revision": "1", "path": f"f{index}.py",
-            "language": "Python",
+            "language": "Python", "input_id": "one",
             "blob_id": blob_id(content), "shard": "data/python/train-00000-of-00001.parquet",
             "spans": [span._asdict() for span in find_spans(content)],
             "overlaps": [{"benchmark": "humaneval"}] if index == 1 else [],
