@@ -96,24 +96,20 @@ def make_encoder(values: Mapping[str, Any], reference: Encode) -> Encode:
     bits = max(4, (2 * len(merges)).bit_length())
     table, shift = np.zeros((1 << bits, 2), np.uint64), np.uint64(64 - bits)
     bpe_numba.put_merges(table, *(np.ascontiguousarray(column) for column in merges.T), shift)
-    seen, arena = np.zeros(2 << bpe_numba.CACHE_BITS, np.uint64), np.zeros(bpe_numba.ARENA, np.uint32)
-    memory = (seen, arena, np.zeros(2, np.int64))
-    margin = bytes(bpe_numba.MARGIN)
-
-    room = _room(1 << 16)
+    cache, arena = np.zeros(bpe_numba.SLOT << bpe_numba.CACHE_BITS, np.uint64), np.zeros(bpe_numba.ARENA, np.uint64)
+    memory = (cache, arena, np.zeros(2, np.uint64))
+    margin, padding = bytes(bpe_numba.MARGIN), bpe_numba.PADDING + 8
+    room, classes = _room(1 << 16), character_classes()
 
     def encode(text: str) -> bytes:
         nonlocal room
         content = text.encode()
-        size, end = len(content), len(content) + len(margin)
-        padded = np.frombuffer(b"".join((margin, content, bytes(24 - end % 8))), np.uint8)
-        if size > len(room[0]) - 8:
-            room = _room(2 * size)
+        end = len(margin) + len(content)
+        padded = np.frombuffer(b"".join((margin, content, bytes(padding - end % 8))), np.uint8)
+        if end > len(room[0]) - 8:
+            room = _room(2 * end)
         starts, ids, kinds, begins = room
-        if size == len(text):
-            count = bpe_numba.ascii_word_starts(padded, end, kinds, begins, starts)
-        else:
-            count = bpe_numba.word_starts(padded, end, character_classes(), starts)
+        count = bpe_numba.word_starts(padded, end, classes, kinds, begins, starts)
         if count >= 0:
             count = bpe_numba.encode(padded, padded.view("<u8"), starts, count, ids, byte_ids, table, shift, *memory)
         return reference(text) if count < 0 else ids[:count].tobytes()

@@ -1,4 +1,7 @@
-"""The compiled loops of `bpe`: cut a text as StarCoder cuts it, merge bytes to tokens. Import this inside functions."""
+"""The compiled loops of `bpe`: cut a text as StarCoder cuts it, merge bytes to tokens. Import this inside functions.
+
+Places are unsigned where speed counts: for what may be negative, numba adds code that does not vectorise.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,26 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-OTHER, LETTER, NUMBER, SPACE, UNKNOWN = 0, 1, 2, 3, 4
-"""Classes of characters; what is unknown makes a text fall to the reference."""
+OTHER, LETTER, SPACE, NUMBER, UNKNOWN = 0, 1, 2, 3, 4
+"""Classes of characters. Equal neighbours join up to SPACE, a blank attaches to what follows up to LETTER; what is
+unknown makes a text fall to the reference."""
 LONGEST_CACHED, LONGEST = 256, 2000
 """Bytes of a word that is remembered, and of one that is merged here; merging takes the square of them."""
-CACHE_BITS = 20
-MARGIN = 2
-"""Bytes before a text."""
-ARENA = 1 << 23
-"""Words that are remembered at most, twice; and the ids and letters of them."""
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-_NONE = np.uint64(0xFFFFFFFFFFFFFFFF)
-_MASK = np.uint64(0xFFFFFFFF)
-_LONG = np.uint64(1 << 63)
-_1, _32, _48, _56, _63 = np.uint64(1), np.uint64(32), np.uint64(48), np.uint64(56), np.uint64(63)
-_OFFSET = np.uint64((1 << 48) - 1)
+MARGIN, PADDING = 1, 24
+"""Zeros before and behind a text, at least."""
+CACHE_BITS, SLOT = 20, 4
+"""Slots of the cache, and integers of a slot: the key (two); two ids or a place in the arena; count and third id."""
+ARENA = 1 << 22
+"""Ids and bytes of the words that no slot holds."""
+_KEY_BYTES, _KEPT_IDS = 15, 3
+"""Bytes that fit into a key, and ids that fit into a slot."""
+_FIRST, _SECOND = (np.array([(1 << 8 * min(max(n - at, 0), 8)) - 1 for n in range(16)], np.uint64) for at in (0, 8))
+"""Masks of the first and the second eight bytes of a word by its length."""
+_ODD, _ODD_TOO = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
+_NONE, _MASK, _COUNT = np.uint64((1 << 64) - 1), np.uint64((1 << 32) - 1), np.uint64(0xFFFF)
+_TOP = np.uint64(1 << 63)
+"""Marks a key that is a hash, and a slot whose ids lie in the arena."""
+_0, _1, _2, _3, _7, _8, _32, _56, _63 = (np.uint64(n) for n in (0, 1, 2, 3, 7, 8, 32, 56, 63))
 _CACHE_SHIFT = np.uint64(64 - CACHE_BITS)
 
 
@@ -40,7 +48,7 @@ def put_merges(table: Any, left: Any, right: Any, new: Any, shift: Any) -> None:
     mask = len(table) - 1
     for rank in range(len(left)):
         key = ((np.uint64(left[rank]) << _32) | np.uint64(right[rank])) + np.uint64(1)
-        slot = np.int64((key * _MULTIPLIER) >> shift)
+        slot = np.int64((key * _ODD) >> shift)
         while table[slot, 0] != 0 and table[slot, 0] != key:
             slot = (slot + 1) & mask
         if table[slot, 0] == 0:
@@ -52,7 +60,7 @@ def put_merges(table: Any, left: Any, right: Any, new: Any, shift: Any) -> None:
 def _merge_of(table: Any, left: Any, right: Any, shift: Any) -> Any:
     mask = len(table) - 1
     key = ((np.uint64(left) << _32) | np.uint64(right)) + np.uint64(1)
-    slot = np.int64((key * _MULTIPLIER) >> shift)
+    slot = np.int64((key * _ODD) >> shift)
     while table[slot, 0] != 0:
         if table[slot, 0] == key:
             return table[slot, 1]
@@ -99,110 +107,114 @@ def _code(text: Any, at: int) -> Any:
 
 
 @compiled
-def _run_end(text: Any, at: int, end: int, wanted: int, classes: Any) -> Any:
-    """Return where characters of a class end."""
-    while at < end:
-        if text[at] < 0x80:
-            if classes[text[at]] != wanted:
-                return at
-            at += 1
-        else:
-            code, width = _code(text, at)
-            if classes[code] != wanted:
-                return at
-            at += width
-    return at
-
-
-@compiled
-def _contraction(text: Any, at: int, end: int) -> Any:
-    """Return the width of a contraction that begins at an apostrophe, or 0."""
-    if at + 1 >= end:
-        return 0
-    first = text[at + 1]
-    if first in (115, 116, 109, 100):  # s t m d
-        return 2
-    if at + 2 >= end:
-        return 0
-    second = text[at + 2]
-    found = (first in (114, 118) and second == 101) or (first == 108 and second == 108)  # re ve ll
-    return 3 if found else 0
-
-
-@compiled
-def _word_end(text: Any, start: int, end: int, classes: Any) -> Any:  # noqa: PLR0911 - a case per alternative
-    r"""Return where the word that starts here ends, or -1 where a class is unknown.
-
-    Source: GPT-2's pattern `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`, after
-    StarCoder's splitter has set every number apart.
-    """
-    code, width = _code(text, start)
-    kind, at = classes[code], start + width
-    if kind == NUMBER:
-        return at
-    if kind == UNKNOWN:
-        return -1
-    if kind != SPACE:
-        short = _contraction(text, start, end) if code == 39 else 0
-        return start + short if short else _run_end(text, at, end, kind, classes)
-    at = _run_end(text, at, end, SPACE, classes)
-    if at == end:
-        return at
-    following = classes[_code(text, at)[0]]
-    if following == UNKNOWN:
-        return -1
-    if following == NUMBER:
-        return at
-    last = at - 1
-    while text[last] & 0xC0 == 0x80:
-        last -= 1
-    if last > start:
-        return last
-    return _run_end(text, at, end, following, classes) if code == 32 else at
-
-
-@compiled
-def word_starts(text: Any, end: int, classes: Any, starts: Any) -> Any:
-    """Write where words start, and the end behind them; return their number, or -1 where a class is unknown."""
-    count, at = 0, MARGIN
-    while at < end:
-        starts[count] = at
-        count += 1
-        at = _word_end(text, at, end, classes)
-        if at < 0:
-            return -1
-    starts[count] = end
-    return count
-
-
-@compiled
-def ascii_word_starts(text: Any, end: int, kinds: Any, begins: Any, starts: Any) -> Any:
-    """Do as `word_starts` in loops without branches: in ASCII a byte's neighbours tell whether a word starts there."""
+def _classify(text: Any, end: int, kinds: Any) -> Any:
+    """Write the class of each byte as if all were ASCII; return the bits that any of them has."""
+    bits = text[0]
     for i in range(end):
         byte = text[i]
         letter = ((byte >= 97) & (byte <= 122)) | ((byte >= 65) & (byte <= 90))
         number = (byte >= 48) & (byte <= 57)
         space = (byte == 32) | ((byte >= 9) & (byte <= 13))
         kinds[i] = letter * LETTER + number * NUMBER + space * SPACE
+        bits |= byte
     kinds[MARGIN - 1] = kinds[end] = UNKNOWN
-    for i in range(MARGIN, end):
-        kind, before, after = kinds[i], kinds[i - 1], kinds[i + 1]
-        last = (kind == SPACE) & ((after == LETTER) | (after == OTHER))
-        joined = (before == kind) & (kind != NUMBER) & (not last)
-        attached = (text[i - 1] == 32) & ((kind == LETTER) | (kind == OTHER))
-        begins[i] = not (joined | attached)
+    return bits
+
+
+@compiled
+def _classify_wide(text: Any, end: int, classes: Any, kinds: Any) -> Any:
+    """Write the class of each character of several bytes at all of them; say whether all are known."""
+    at = MARGIN
+    while at < end:
+        code, width = _code(text, at)
+        if width > 1:
+            if classes[code] == UNKNOWN:
+                return False
+            for k in range(width):
+                kinds[at + k] = classes[code]
+        at += width
+    return True
+
+
+@compiled
+def _contraction(text: Any, at: int) -> Any:
+    """Return the width of a contraction that begins at an apostrophe, or 0."""
+    first, second = text[at + 1], text[at + 2]
+    if first in (115, 116, 109, 100):  # s t m d
+        return 2
+    found = (first in (114, 118) and second == 101) or (first == 108 and second == 108)  # re ve ll
+    return 3 if found else 0
+
+
+@compiled
+def word_starts(text: Any, end: int, classes: Any, kinds: Any, begins: Any, starts: Any) -> Any:
+    r"""Write where words start, and the end behind them; return their number, or -1 where a class is unknown.
+
+    Neighbours tell whether a word starts at a byte, so that loops need no branches. Source: GPT-2's pattern
+    `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`, after StarCoder's splitter has set
+    every number apart.
+
+    Args:
+        text: a margin, UTF-8, and the padding.
+        end: where the padding begins.
+        classes: of the code points.
+        kinds: room for the class of each byte.
+        begins: room for whether a word starts at each byte.
+        starts: room for the result.
+    """
+    wide = _classify(text, end, kinds) >= 0x80
+    if wide and not _classify_wide(text, end, classes, kinds):
+        return -1
+    for i in range(np.uint64(MARGIN), np.uint64(end)):
+        kind, before, after = kinds[i], kinds[i - _1], kinds[i + _1]
+        last = (kind == SPACE) & (after <= LETTER)
+        joined = (before == kind) & (kind <= SPACE) & (not last)
+        attached = (text[i - _1] == 32) & (kind <= LETTER)
+        begins[i] = (not (joined | attached)) & ((text[i] & 0xC0) != 0x80)
+    if wide:
+        for i in range(MARGIN, end):
+            if kinds[i] == SPACE and text[i] >= 0xC0 and kinds[i + _code(text, i)[1]] <= LETTER:
+                begins[i] = 1
     for i in range(MARGIN, end):
         if text[i] == 39 and begins[i]:
-            width = _contraction(text, i, end)
+            width = _contraction(text, i)
             if width:
                 begins[i + 1] = begins[i + width - 1] = 0
                 begins[i + width] = 1
     count = 0
-    for i in range(MARGIN, end):
+    for i in range(np.uint64(MARGIN), np.uint64(end)):
         starts[count] = i
         count += begins[i]
     starts[count] = end
     return count
+
+
+@compiled
+def _load(words: Any, at: Any) -> Any:
+    """Return the eight bytes of a text from a byte on."""
+    low = (at & _7) << _3
+    return (words[at >> _3] >> low) | ((words[(at >> _3) + _1] << _1) << (_63 - low))
+
+
+@compiled
+def _key(words: Any, start: Any, length: Any) -> Any:
+    """Return the key of a word: its bytes and its length, or a hash and the length where they do not fit."""
+    first = _load(words, start)
+    if length <= _KEY_BYTES:
+        return first & _FIRST[length], _load(words, start + _8) & _SECOND[length] | length << _56
+    for k in range(_8, length, _8):
+        first = (first ^ first >> _32) * _ODD ^ _load(words, start + min(k, length - _8))
+    return first, length | _TOP
+
+
+@compiled
+def _is_word(cache: Any, slot: Any, arena: Any, words: Any, start: Any, length: Any) -> Any:
+    """Say whether the long word of a slot has these bytes."""
+    place = cache[slot + _2] + (cache[slot + _3] >> _32 & _COUNT)
+    for k in range(_0, length, _8):  # noqa: SIM110 - numba has no generators
+        if arena[place + (k >> _3)] != _load(words, start + min(k, length - _8)):
+            return False
+    return True
 
 
 @compiled
@@ -213,101 +225,77 @@ def encode(  # noqa: PLR0917 - tuples and calls in the inner loop would take hal
     """Write the ids of words and return how many, or -1 where the reference must do it.
 
     Args:
-        text: a margin, UTF-8, and at least sixteen zeros.
+        text: a margin, UTF-8, and the padding.
         words: the same as uint64.
         starts: where each word starts, and the end of the last.
         count: number of words.
-        out: as long as the text.
+        out: two longer than the text.
         byte_ids: id of each byte.
         table: merges, see `put_merges`.
         shift: of the table's hash.
-        cache: words that were seen, as key and count << 48 | place; a short word of one id has it as its place.
-        arena: ids of words, and the bytes of long ones.
+        cache: slots of words that were seen.
+        arena: what no slot holds.
         used: words in the cache and places of the arena that are taken.
     """
     symbols, merges = np.empty(LONGEST, np.uint64), np.empty(LONGEST, np.uint64)
-    slots = len(cache) // 2 - 1
-    written: Any = 0
-    for word in range(count):
-        start = starts[word]
-        length = starts[word + 1] - start
+    mask, written = np.uint64(len(cache) - 1), _0
+    for word in range(np.uint64(count)):
+        start = np.uint64(starts[word])
+        length = np.uint64(starts[word + _1]) - start
         if length > LONGEST:
             return -1
-        low = np.uint64((start & 7) << 3)
-        key = (words[start >> 3] >> low) | ((words[(start >> 3) + 1] << _1) << (_63 - low))
-        if length < 8:
-            key = (key & ((_1 << np.uint64(length << 3)) - _1)) | (np.uint64(length) << _56)
-        else:
-            key = _hash(key, text, start, length)
-        slot = np.int64((key * _MULTIPLIER) >> _CACHE_SHIFT)
-        while cache[2 * slot] != 0 and not (
-            cache[2 * slot] == key and (length < 8 or _is_word(cache[2 * slot + 1], arena, text, start, length))
+        first, second = _key(words, start, length)
+        mixed = first * _ODD ^ second * _ODD_TOO
+        slot = ((mixed ^ mixed >> _32) * _ODD >> _CACHE_SHIFT) * np.uint64(SLOT)
+        while cache[slot + _1] != 0 and not (
+            cache[slot] == first
+            and cache[slot + _1] == second
+            and (length <= _KEY_BYTES or _is_word(cache, slot, arena, words, start, length))
         ):
-            slot = (slot + 1) & slots
-        if cache[2 * slot] != 0:
-            number = np.int64(cache[2 * slot + 1] >> _48)
-            place = np.int64(cache[2 * slot + 1] & _OFFSET)
-            if length < 8 and number == 1:
-                out[written] = place
-            else:
+            slot = (slot + np.uint64(SLOT)) & mask
+        if cache[slot + _1] != 0:
+            value, rest = cache[slot + _2], cache[slot + _3]
+            number = rest >> _32 & _COUNT
+            out[written], out[written + _1], out[written + _2] = value, value >> _32, rest
+            if rest >= _TOP:
                 for k in range(number):
-                    out[written + k] = arena[place + k]
+                    out[written + k] = arena[value + k]
             written += number
             continue
         for k in range(length):
             symbols[k] = byte_ids[text[start + k]]
-        number = _merge(symbols, merges, length, table, shift)
+        number = np.uint64(_merge(symbols, merges, np.int64(length), table, shift))
         for k in range(number):
             out[written + k] = symbols[k]
         written += number
         if length <= LONGEST_CACHED:
-            _remember(cache, arena, used, slot, key, symbols, number, text, start, length)
-    return written
-
-
-@compiled
-def _hash(key: Any, text: Any, start: int, length: int) -> Any:
-    """Return the key of a word of eight bytes or more, begun with its first eight."""
-    key = (key ^ np.uint64(length)) * _MULTIPLIER
-    for k in range(start + 8, start + length):
-        key = (key ^ np.uint64(text[k])) * _MULTIPLIER
-        key ^= key >> _32
-    return key | _LONG
-
-
-@compiled
-def _is_word(value: Any, arena: Any, text: Any, start: int, length: int) -> Any:
-    """Say whether a remembered long word has these bytes."""
-    at = np.int64(value & _OFFSET) + np.int64(value >> _48)
-    if arena[at] != length:
-        return False
-    for k in range(length):  # noqa: SIM110 - numba has no generators
-        if arena[at + 1 + k] != text[start + k]:
-            return False
-    return True
+            cache[slot], cache[slot + _1] = first, second
+            _remember(cache, slot, arena, used, symbols, number, words, start, length)
+    return np.int64(written)
 
 
 @compiled
 def _remember(  # noqa: PLR0917 - as `encode`
-    cache: Any, arena: Any, used: Any, slot: int, key: Any, ids: Any, number: int, text: Any, start: int, length: int
+    cache: Any, slot: Any, arena: Any, used: Any, ids: Any, number: Any, words: Any, start: Any, length: Any
 ) -> None:
-    """Put a word at a free slot; a full cache is emptied first and takes the next word."""
-    if used[0] > len(cache) // 4 or used[1] + 2 * LONGEST_CACHED + 1 > len(arena):
+    """Fill the slot of a word; a full cache is emptied instead and takes the next word."""
+    if used[0] > len(cache) // (2 * SLOT) or used[1] + 2 * LONGEST_CACHED > len(arena):
         cache[:] = 0
         used[:] = 0
         return
-    used[0] += 1
-    cache[2 * slot] = key
-    if length < 8 and number == 1:
-        cache[2 * slot + 1] = (np.uint64(1) << _48) | ids[0]
+    used[0] += _1
+    if length <= _KEY_BYTES and number <= _KEPT_IDS:
+        ids[number] = ids[number + _1] = 0
+        cache[slot + _2] = ids[_0] | ids[_1] << _32
+        cache[slot + _3] = number << _32 | ids[_2]
         return
     place = used[1]
-    cache[2 * slot + 1] = (np.uint64(number) << _48) | np.uint64(place)
+    cache[slot + _2], cache[slot + _3] = place, number << _32 | _TOP
     for k in range(number):
         arena[place + k] = ids[k]
-    used[1] += number
-    if length >= 8:
-        arena[place + number] = length
-        for k in range(length):
-            arena[place + number + 1 + k] = text[start + k]
-        used[1] += length + 1
+    place += number
+    if length > _KEY_BYTES:
+        for k in range(_0, length, _8):
+            arena[place + (k >> _3)] = _load(words, start + min(k, length - _8))
+        place += length + _7 >> _3
+    used[1] = place

@@ -3,6 +3,9 @@
 A document is a list of pieces: text to tokenise, and special tokens by name. Text is cut in characters before it is
 tokenised, so that a model learns to go on from anywhere in a word. Every choice is a hash of (seed, pass over the row
 group, row group, row).
+
+With StarCoder2's format, the files of a repository that lie in one row group are one document: a repository of several
+languages, or one that goes on in the next row group, makes several.
 """
 
 from __future__ import annotations

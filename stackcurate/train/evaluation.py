@@ -70,7 +70,7 @@ def perplexities(model: Model, stream: Stream, config: EvaluationConfig = Evalua
 
     Args:
         model: of the stream's tokeniser.
-        stream: with `held_out` set.
+        stream: with `held_out` set; its rows are cut to the positions of the model.
         config: how many rows.
 
     Raises:
@@ -82,7 +82,7 @@ def perplexities(model: Model, stream: Stream, config: EvaluationConfig = Evalua
         raise TrainError(
             "nothing is held out: set stream.held_out before training, to no more than the row groups of a language"
         )
-    width = stream.config.sequence_length + 1
+    width = min(stream.config.sequence_length, model.shape.positions) + 1
     plain = replace(stream.config, fim_rate=0.0)
     for language, members in groups.items():
         ids, size = _tokens(stream, members, plain, config.rows * width)

@@ -68,12 +68,19 @@ def _problem(row: Mapping[str, Any], where: str) -> Problem:
         raise TrainError(f"{where}: neither HumanEval's fields nor MBPP's ({error!r})") from error
 
 
-def read_completions(path: str | Path) -> dict[str, list[str]]:
-    """Read completions by problem: lines with `task_id` and `completion`."""
+def read_completions(path: str | Path, problems: Sequence[Problem]) -> dict[str, list[str]]:
+    """Read completions by problem: lines with `task_id` and `completion`.
+
+    Raises:
+        TrainError: the file is missing, or a line has another form or is of none of the problems.
+    """
+    names = {problem.name for problem in problems}
     found: dict[str, list[str]] = {}
     for number, row in _rows(path):
         if not isinstance(row.get("completion"), str) or "task_id" not in row:
             raise TrainError(f"{path}:{number}: expected task_id and completion")
+        if str(row["task_id"]) not in names:
+            raise TrainError(f"{path}:{number}: no problem is called {row['task_id']!r}")
         found.setdefault(str(row["task_id"]), []).append(row["completion"])
     return found
 

@@ -174,13 +174,16 @@ def _parse(text: str) -> dict[str, Any]:
     return values
 
 
-def _ordinary(text: str) -> str:
-    """Return a tokenizer.json that knows no special tokens and adds nothing, so that all text is ordinary."""
-    return json.dumps(_parse(text) | {"added_tokens": [], "post_processor": None, "truncation": None, "padding": None})
+@lru_cache(maxsize=2)
+def _ordinary(text: str) -> Any:
+    """Return the reference without special tokens or additions, so that all text is ordinary."""
+    without: dict[str, Any] = {"added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
+    return _reference(json.dumps(_parse(text) | without))
 
 
+@lru_cache(maxsize=4)
 def _engine(name: str, text: str) -> Encode:
-    tokenizer = _reference(_ordinary(text))
+    tokenizer = _ordinary(text)
 
     def reference(text: str) -> bytes:
         return np.array(tokenizer.encode(text, add_special_tokens=False).ids, "<u4").tobytes()

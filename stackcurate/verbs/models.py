@@ -117,12 +117,14 @@ def solve(
         raise TrainError("give --model or --completions")
     sections, asked = evaluation_config(config, overrides), read_problems(problems)
     if completions is not None:
-        given = read_completions(completions)
+        given = read_completions(completions, asked)
 
         def complete(problem: Problem) -> list[str]:
             return given.get(problem.name, [])
     else:
         assert model is not None
+        if max(k or [1]) > sections["evaluation"].samples:
+            raise TrainError(f"pass@{max(k or [1])} needs as many samples; set evaluation.samples")
         complete = _writer(model, sections["evaluation"])
     scores = score(asked, complete, sections["sandbox"])
     for one in scores:

@@ -56,6 +56,8 @@ def test_a_model_that_learned_nothing_knows_all_languages_as_little(model: Model
         assert one.loss == pytest.approx(math.log(1024), rel=0.05)
         assert one.perplexity == pytest.approx(math.exp(one.loss))
         assert 1 < one.bits_per_byte < 10
+    longer = replace(held, config=replace(held.config, sequence_length=1000))
+    assert next(perplexities(model, longer, EvaluationConfig(rows=1))).tokens > 255
     with pytest.raises(TrainError, match="nothing is held out"):
         list(perplexities(model, replace(held, config=replace(held.config, held_out=0))))
 
@@ -97,9 +99,10 @@ def test_problems_are_judged(tmp_path: Path) -> None:
     problems.write_text(f"{json.dumps(ADD)}\n\n{json.dumps(DOUBLE)}\n")
     written = [("made/0", "    return a + b"), ("made/0", "    return 3"), ("11", "def double(x):\n    return x + x\n")]
     completions.write_text("".join(json.dumps({"task_id": t, "completion": c}) + "\n" for t, c in written))
-    given = read_completions(completions)
+    asked = read_problems(problems)
+    given = read_completions(completions, asked)
 
-    scores = score(read_problems(problems), lambda problem: given[problem.name], jobs=2)
+    scores = score(asked, lambda problem: given[problem.name], jobs=2)
 
     assert [dict(one.statuses) for one in scores] == [{"passed": 1, "failed": 1}, {"passed": 1}]
     assert mean_pass_at_k(scores, 1) == 0.75
@@ -113,3 +116,6 @@ def test_damaged_problems_are_named(tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(TrainError, match="no JSON lines"):
         read_problems(path)
+    path.write_text('{"task_id": "other", "completion": "pass"}\n')
+    with pytest.raises(TrainError, match="no problem is called 'other'"):
+        read_completions(path, [])
