@@ -9,7 +9,9 @@ from stackcurate.schema_columns import column, table
 _STRING, _INT, _BOOL = pa.string(), pa.int64(), pa.bool_()
 _TIME = pa.timestamp("us", tz="UTC")
 
-REPO_ID = column("repo_id", _STRING, "host and identity of the repository, such as `pypi/six`")
+REPO_ID = column(
+    "repo_id", _STRING, "host and identity of the repository, such as `pypi/six`; `github/` and its number where known"
+)
 INPUT_ID = column("input_id", _STRING, "digest of the input's name and state, from which the row was read")
 ERROR = column("error", _STRING, "reason code; null where all went well")
 
@@ -31,6 +33,7 @@ REPO_RECORD = pa.schema(
     ]
 )
 """What a host says of a repository at one time."""
+ACCOUNT = pa.struct([column("owner", _STRING, "name at that time"), column("owner_id", _INT, "its number at the host")])
 
 ARCHIVE_HOURS = table(
     "archive_hours",
@@ -70,6 +73,7 @@ REPO_RECORDS = table(
     column("owner", _STRING, "account or organisation that has it now"),
     column("name", _STRING, "its name now"),
     column("former_names", pa.list_(_STRING), "owner and name that it bore before"),
+    column("accounts", pa.list_(ACCOUNT), "accounts that have or had it, whose numbers an event or the host told"),
     column("head", _STRING, "commit of the default branch at the time of the record"),
     *REPO_RECORD,
     column("source", _STRING, "`gharchive` or `github`"),
@@ -85,6 +89,7 @@ REPOS = table(
     column("owner", _STRING, "account or organisation; a package without one stands under its own name"),
     column("name", _STRING, "name below the owner"),
     column("owner_type", _STRING, "`user` or `organization`"),
+    column("owner_id", _INT, "number of the account at the host"),
     column("fork_of", _STRING, "repo_id of what this was forked from"),
     column("stars", _INT, "stargazers at the time of the record"),
     column("forks", _INT, "forks at the time of the record"),

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -26,6 +25,8 @@ from rich.table import Table
 from rich.text import Text
 
 from stackcurate.release.manifest import FUNNEL, Release
+from stackcurate.release.report import REPORT
+from stackcurate.workspace import Workspace, read_json
 
 if TYPE_CHECKING:
     from stackcurate.facts import Progress as BuildProgress
@@ -91,7 +92,7 @@ def funnel_table(funnel: Mapping[str, Any]) -> Table:
 
 def print_release(console: Console, release: Release) -> None:
     """Print the funnel of a release and where it lies."""
-    funnel = json.loads((Path(release.path) / FUNNEL).read_text())
+    funnel = read_json(Workspace(release.path), FUNNEL)
     console.print(funnel_table(funnel))
     dropped = sum(row["files"] for row in funnel["dropped"])
     console.print(f"{funnel['kept']['files']:,} kept + {dropped:,} dropped = {funnel['files']:,} read", highlight=False)
@@ -100,7 +101,7 @@ def print_release(console: Console, release: Release) -> None:
         listed = ", ".join(f"{count} {reason}" for reason, count in errors.items())
         console.print(f"repositories with errors: {listed}", style="yellow")
     console.print(f"release {release.version}: {release.path}", style="bold", markup=False, soft_wrap=True)
-    console.print(f"report: {release.path}/report.html", markup=False, soft_wrap=True)
+    console.print(f"report: {Workspace(release.path).below(REPORT).root}", markup=False, soft_wrap=True)
 
 
 def print_rows(console: Console, rows: pa.Table, *, as_json: bool) -> None:

@@ -48,7 +48,7 @@ def meant_repositories(repos: pa.Table, requests: pa.Table, copies: str) -> pa.T
     columns = zip(*(c.filter(mask).to_pylist() for c in (repos["repo_id"], owners, names, ids)), strict=True)
     for repo_id, owner, name, lower in columns:
         for row in by_owner.get(owner, ()):
-            if not _later_than(created.get(repo_id), row):
+            if not later_than(created.get(repo_id), row):
                 found.setdefault((repo_id, row["request_id"]), "owner")
         for row in (*by_name.get(name, ()), *by_name.get(lower, ())):
             found.setdefault((repo_id, row["request_id"]), "repository")
@@ -173,7 +173,13 @@ def _first_seen(repos: pa.Table) -> dict[str, str]:
     return {row["repo_id"]: row["created_at_min"].date().isoformat() for row in grouped if row["created_at_min"]}
 
 
-def _later_than(created: str | None, request: Mapping[str, Any]) -> bool:
+def later_than(created: str | None, request: Mapping[str, Any]) -> bool:
+    """Tell whether a repository came after a request that asks only for what was there.
+
+    Args:
+        created: the day on which it was made, as YYYY-MM-DD; null where that is not known.
+        request: a row of `opt_outs`.
+    """
     asked = day(request["requested_at"])
     return request["scope"] == "now" and created is not None and asked is not None and created > asked
 

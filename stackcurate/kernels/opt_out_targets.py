@@ -20,6 +20,7 @@ _REPOSITORY = re.compile(r"^[a-z0-9@][\w.@-]{0,99}(?:/[\w.@-]{1,100}){1,3}$")
 """`owner/name`, or a repo_id with its host in front."""
 _BLOB = re.compile(r"^[0-9a-f]{40}$")
 _NAME = re.compile(r"^[^\s\x00]{1,300}$")
+_NO_REPLY = re.compile(r"^\d+\+([^@]+@users\.noreply\.github\.com)$")
 KINDS = {"owner": "owner", "user": "owner", "organization": "owner", "organisation": "owner", "account": "owner",
          "repository": "repository", "repo": "repository", "file": "file", "path": "file", "blob": "blob",
          "author": "author", "email": "author", "commit": "commit", "issue": "issue",
@@ -56,8 +57,24 @@ def target(fields: Mapping[str, str]) -> tuple[str, str] | tuple[None, None]:
 
 
 def author(email: str) -> str:
-    """Return what stands for an e-mail address in tables: its hash, never itself."""
-    return "sha256:" + hashlib.sha256(email.strip().lower().encode()).hexdigest()
+    """Return what stands for an e-mail address in tables: its hash, never itself.
+
+    GitHub puts the number of an account before its name in addresses that are none; it makes no difference.
+
+    >>> author("583231+Octocat@users.noreply.github.com") == author("octocat@users.noreply.github.com")
+    True
+    """
+    address = _NO_REPLY.sub(r"\1", email.strip().lower())
+    return "sha256:" + hashlib.sha256(address.encode()).hexdigest()
+
+
+def spelled_author(value: str) -> str:
+    """Return what stands for the e-mail of an author in a request: a hash is that already, a login has one at GitHub.
+
+    Args:
+        value: of a request of the kind `author`.
+    """
+    return value if value.startswith("sha256:") else author(f"{value}@users.noreply.github.com")
 
 
 def normalise(value: str) -> str:

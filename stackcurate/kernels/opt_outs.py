@@ -25,7 +25,7 @@ _LONGEST = 10_000
 """Characters of a line that are read; no request is longer."""
 OWNER_ONLY, FORKS, ALL_COPIES = COPIES = ("owner-only", "forks", "all-copies")
 """How far a request goes."""
-APPLICABLE = ("owner", "repository", "file", "blob")
+APPLICABLE = ("owner", "repository", "file", "blob", "author", "commit")
 """Kinds of requests that name something a release of files holds."""
 _DATES = ("requested_at", "date", "created_at", "timestamp")
 

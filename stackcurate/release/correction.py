@@ -37,7 +37,7 @@ from stackcurate.release.removals import (
     removed_rows,
     write_removals,
 )
-from stackcurate.release.shards import ShardWriter, encode, release_row, shard_counts, shard_entry, shard_of
+from stackcurate.release.shards import ShardWriter, encode, released, shard_counts, shard_entry, shard_of
 from stackcurate.stages import LATE, contamination, malware
 from stackcurate.stages.tables import write_part
 from stackcurate.workspace import (
@@ -211,8 +211,10 @@ def _digest(past: Past, config: Config, requests: pa.Table) -> str:
 def _write_shards(build: Build, past: Past, outcome: Outcome) -> Shards:
     """Write the shards that rows leave or come into, and carry the others over."""
     manifest, version = past.release.manifest, build.config["release"].version
-    old, new = (Workspace(build.workspace.path("releases", v)) for v in (past.release.version, version))
+    old, new = (build.workspace.below("releases", v) for v in (past.release.version, version))
     arrivals = _arrivals(build, outcome, shard_counts(manifest["shards"]))
+    release, redaction, detector = (build.config[name] for name in ("release", "redaction", "pii"))
+    writer = ShardWriter(build.workspace, build.blobs, release, redaction, detector, past.runs(schema.AUTHORS))
     reasons: dict[str, dict[str, str]] = {}
     for row in outcome.changed:
         before = outcome.before[row["file_id"]]
@@ -230,7 +232,7 @@ def _write_shards(build: Build, past: Past, outcome: Outcome) -> Shards:
         gone = removed_rows(path, table, reasons.get(path, {}))
         if gone.num_rows != len(reasons.get(path, {})):
             raise ReleaseError(f"{old.root}/{path}: holds other rows than were decided; `stackcurate verify` says more")
-        rows = _released(build, arrivals.get(path, []))
+        rows = released(arrivals.get(path, []), writer)
         table = corrected(table, gone["row"].to_pylist(), rows)
         removed.append(gone)
         promoted.append(rows.add_column(0, PROMOTED_ROWS.field("shard"), pa.array([path] * len(rows), pa.string())))
@@ -256,15 +258,6 @@ def _arrivals(build: Build, outcome: Outcome, counts: Mapping[str, int]) -> dict
         outcome.after[file_id]["shard"] = path
         by_shard.setdefault(path, []).append(row)
     return by_shard
-
-
-def _released(build: Build, rows: list[Row]) -> pa.Table:
-    """Return rows of a release with their text, redacted."""
-    config = build.config
-    writer = ShardWriter(build.workspace, build.blobs, config["release"], config["redaction"], config["pii"])
-    contents = writer.blobs.read_many(pa.array([row["blob_id"] for row in rows], pa.string())) if rows else []
-    made = [release_row(row, content, writer) for row, content in zip(rows, contents, strict=True)]
-    return pa.Table.from_pylist(made, schema=schema.RELEASE.columns)
 
 
 def _carry_shard(workspace: Workspace, shard: Mapping[str, Any], old: str, new: str) -> None:

@@ -79,7 +79,7 @@ def write_credits(build: Build, assigned: DataFrame, facts: Mapping[str, DataFra
     ordered = rows.repartition(build.tasks, "shard").sortWithinPartitions("shard", *KEY)
     task = partial(_write_task, workspace=build.workspace, version=version)
     written = {row["path"]: row["sha256"] for row in ordered.mapInArrow(task, spark_schema(_WRITTEN)).collect()}
-    ids = _ids(Workspace(build.workspace.path("releases", version)), written)
+    ids = _ids(build.workspace.below("releases", version), written)
     holders = _holders(named.join(build.spark.createDataFrame(ids.select(["blob_id"])), "blob_id").toArrow())
     return written | _write_texts(build.workspace, version, ids, holders, build.blobs)
 
@@ -114,7 +114,7 @@ def correct_credits(
         rows = [_known(past, path)] if path in known else []
         came = [name for name, place in promoted.items() if place == shard["path"]]
         written[path] = _write(past.workspace, version, path, _in_order(past, version, shard["path"], rows, came))
-    ids = _ids(Workspace(past.workspace.path(*new)), written)
+    ids = _ids(past.workspace.below(*new), written)
     facts = past.rows(schema.LICENSE_DETECTIONS, ids["blob_id"].combine_chunks())
     return written | _write_texts(past.workspace, version, ids, _holders(facts), blobs)
 

@@ -33,7 +33,7 @@ RECORDED = (
 
 @dataclass(frozen=True)
 class Release:
-    """A complete release: its version, its folder and its manifest."""
+    """A complete release: its version, its folder or URI, and its manifest."""
 
     version: str
     path: str
@@ -48,7 +48,7 @@ class Release:
 def load_release(workspace: Workspace, version: str) -> Release | None:
     """Return a release, or None where there is none that is complete."""
     manifest = read_json(workspace, "releases", version, MANIFEST)
-    return None if manifest is None else Release(version, workspace.path("releases", version), manifest)
+    return None if manifest is None else Release(version, workspace.below("releases", version).root, manifest)
 
 
 def find_release(workspace: Workspace, version: str, digest: str, *, replace: bool = False) -> Release | None:

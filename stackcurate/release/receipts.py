@@ -58,7 +58,8 @@ def write_receipts(
         if before["kept"]:
             outcomes[row["request_id"]]["removed"] += 1
             outcomes[row["request_id"]]["shards"].add(before["shard"])
-    receipts = list(make_receipts(asked.to_pylist(), past.release.manifest, manifest, outcomes))
+    given = asked.filter(pc.is_valid(asked["source"]))  # what was added to them is no one's words
+    receipts = list(make_receipts(given.to_pylist(), past.release.manifest, manifest, outcomes))
     counts = [
         (r["request"]["request_id"], {"outcome": r["outcome"], "files": r["removed"], "shards": len(r["shards"])})
         for r in receipts

@@ -18,6 +18,7 @@ from stackcurate.kernels.opt_outs import ALL_COPIES
 from stackcurate.release.election import BEST_FIRST, similar_losers
 from stackcurate.release.past import Past, whole_first
 from stackcurate.release.policy import judge
+from stackcurate.sources.identities import with_authors
 from stackcurate.stage import Stage
 from stackcurate.stages import LATE, malware
 from stackcurate.stages.tables import frame
@@ -28,7 +29,7 @@ Row = dict[str, Any]
 CANDIDATES = (None, "near_dups")
 """Stages that decided on files which passed all rules: kept, or represented by another."""
 _FACTS = {
-    "licenses": schema.LICENSES, "language": schema.LANGUAGE, "quality": schema.QUALITY,
+    "licenses": schema.LICENSES, "language": schema.LANGUAGE, "quality": schema.QUALITY, "signals": schema.SIGNALS,
     "malware": schema.MALWARE, "contamination": schema.CONTAMINATION, "pii": schema.PII,
 }  # fmt: skip
 _VERDICT = ("kept", "stage", "reason", "detail")
@@ -66,7 +67,7 @@ def matched(past: Past, requests: pa.Table, copies: str) -> Outcome:
         requests: as `opt_outs`.
         copies: how far a request goes.
     """
-    columns = ["repo_id", "owner", "name", "fork_of", "created_at"]
+    columns, requests = ["repo_id", "owner", "name", "fork_of", "created_at"], with_authors(past.workspace, requests)
     everything = runs(past.workspace, schema.REPOS.name)  # of any input: who asks may use a name of the past
     repos = read_table(past.workspace, schema.REPOS, everything, columns)
     meant = meant_repositories(repos, requests, copies)

@@ -7,11 +7,12 @@ import hmac
 from collections.abc import Iterator
 from typing import Any
 
+from stackcurate.kernels.opt_out_targets import author
 from stackcurate.sources.metadata import Repository
 
 
 def keyed_hash(key: bytes, value: str) -> str:
-    """Return the HMAC-SHA-256 of an e-mail or a name; case and the length of spaces make no difference.
+    """Return the HMAC-SHA-256 of a name, or of what stands for an e-mail; case and runs of spaces make no difference.
 
     >>> keyed_hash(b"k", "Ada  Lovelace ") == keyed_hash(b"k", "ada lovelace")
     True
@@ -31,7 +32,7 @@ def author_rows(repository: Repository, input_id: str, key: bytes) -> Iterator[d
         yield {
             "repo_id": repository.repo_id,
             "revision": repository.revision,
-            "email_hash": keyed_hash(key, email),
+            "email_hash": keyed_hash(key, author(email)),
             "name_hash": keyed_hash(key, name),
             "commits": commits,
             "input_id": input_id,

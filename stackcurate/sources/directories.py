@@ -49,7 +49,9 @@ class SourcesConfig:
     git_timeout_s: float = setting(60.0, "seconds that git may be silent")
     git_fetch_s: float = setting(900.0, "seconds that one fetch may take")
     git_attempts: int = setting(3, "times that a fetch is tried in one run where the host does not answer")
-    git_depth: int = setting(1, "commits of HEAD's history that are fetched; one is enough for the files")
+    git_depth: int = setting(
+        1, "commits of HEAD's history that are fetched; one is enough for the files, and HEAD's author is all it tells"
+    )
     git_protocols: tuple[str, ...] = setting(("https",), "protocols that addresses of repositories may have")
     git_cache: str = setting("", "folder of mirrors, on each worker; the default lies in the temporary folder")
     git_cache_bytes: int = setting(20 << 30, "disk that all mirrors of a worker may take; the least used go first")
@@ -67,6 +69,8 @@ class SourcesConfig:
             raise ValueError("git_mirror_bytes: expected 4 MiB or more, and no more than git_cache_bytes")
 
 
+Wanted = Callable[[Entry], bool]
+"""Tells whether a content is worth reading by what is known before: path, mode, and size where it is declared."""
 _LARGEST = 1 << 48
 """Sizes from here on are lies."""
 
@@ -77,7 +81,7 @@ class Gate:
     Args:
         config: the limits.
         prefix: folder, with its slash, that is taken off each path.
-        wanted: tells by path whether content is read; None means all.
+        wanted: tells by an admitted entry whether its content is read; None means all.
 
     Attributes:
         error: reason why the repository as a whole is not complete; None where it is.
@@ -85,7 +89,7 @@ class Gate:
         newest: largest modification time of an entry.
     """
 
-    def __init__(self, config: SourcesConfig, prefix: str = "", wanted: Callable[[str], bool] | None = None) -> None:
+    def __init__(self, config: SourcesConfig, prefix: str = "", wanted: Wanted | None = None) -> None:
         self.config = config
         self.error: Reason | None = None
         self.oldest: float | None = None
@@ -151,7 +155,7 @@ class Gate:
 
     def wants(self, entry: Entry) -> bool:
         """Tell whether the content of an admitted entry is to be read."""
-        return entry.error is None and entry.blob_id is None and (self._wanted is None or self._wanted(entry.path))
+        return entry.error is None and entry.blob_id is None and (self._wanted is None or self._wanted(entry))
 
 
 def filled(entry: Entry, content: bytes) -> Entry:

@@ -21,7 +21,7 @@ from stackcurate.sources.gharchive import HourFile, read_hour
 from stackcurate.sources.repos_config import GHARCHIVE, ReposConfig
 from stackcurate.stage import Batches, spark_schema
 from stackcurate.stages.tables import PART, OnRows, read, write, write_part
-from stackcurate.workspace import Part, Run, Workspace, commit, read_table, runs
+from stackcurate.workspace import Part, Run, Workspace, commit, read_table, remove, runs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -105,11 +105,14 @@ def merge_hours(rows: DataFrame) -> DataFrame:
     from pyspark.sql import functions as F
 
     record = F.struct("recorded_at", *(F.col(n) for n in schema.REPO_RECORD.names if n != "recorded_at"), "hour")
+    alone = "size(names) = 1 and owner_id is not null"  # else the name may not be that of the record
+    account = F.expr(f"case when {alone} then struct(split_part(names[0], '/', 1) as owner, owner_id) end")
     merged = rows.groupBy("repo_id").agg(
         F.max(F.when(F.col("recorded_at").isNotNull(), record)).alias("r"),
         F.max(F.when(F.size("names") > 0, F.struct("last_event_at", F.get("names", F.size("names") - 1).alias("name"))))
         .alias("n"),
         F.array_sort(F.array_distinct(F.flatten(F.collect_list("names")))).alias("names"),
+        F.array_sort(F.collect_set(account)).alias("accounts"),
         F.collect_list(F.struct("hour", F.col("star_events").alias("e"))).alias("s"),
         F.collect_list(F.struct("hour", F.col("fork_events").alias("e"))).alias("f"),
         F.max(F.when(F.col("default_branch").isNotNull(), F.struct("last_event_at", "default_branch"))).alias("d"),
@@ -125,6 +128,9 @@ def merge_hours(rows: DataFrame) -> DataFrame:
         "host": "'github'", "host_id": "cast(substring(repo_id, 8) as bigint)",
         "owner": "split_part(n.name, '/', 1)", "name": "split_part(n.name, '/', 2)",
         "former_names": "nullif(array_remove(names, n.name), array())", "head": "cast(null as string)",
+        "accounts": "nullif(accounts, array())",
+        "owner_id": "case when exists(accounts, x -> x.owner = split_part(n.name, '/', 1) and x.owner_id = r.owner_id) "
+                    "then r.owner_id end",
         "source": f"'{GHARCHIVE}'", "error": "cast(null as string)",
         "stars": counted("s", "stars"), "forks": counted("f", "forks"),
         "default_branch": "coalesce(r.default_branch, d.default_branch)",
@@ -135,12 +141,19 @@ def merge_hours(rows: DataFrame) -> DataFrame:
 
 
 def record_hours(spark: SparkSession, workspace: Workspace) -> Run:
-    """Merge all hours that were read, unless that is done, and return the run of `repo_records`."""
+    """Merge all hours that were read, unless that is done, and return the run of `repo_records`, the only one of them.
+
+    Merges before it are removed: the hours hold all that they say.
+    """
     hours = runs(workspace, schema.REPO_HOURS.name)
     inputs = hashlib.sha256(json.dumps([run.digest for run in hours]).encode()).hexdigest()
-    done = runs(workspace, schema.REPO_RECORDS.name, inputs=inputs)
-    if done:
-        return done[-1]
     run = Run(table=schema.REPO_RECORDS.name, run_id=f"gharchive-{inputs[:16]}", digest=GHARCHIVE, inputs=inputs,
               metrics={"runs": len(hours)})  # fmt: skip
-    return write(merge_hours(read(spark, workspace, schema.REPO_HOURS, hours)), workspace, schema.REPO_RECORDS, run)
+    merged = next(iter(runs(workspace, run.table, inputs=inputs)), None)
+    if merged is None:
+        rows = read(spark, workspace, schema.REPO_HOURS, hours)
+        merged = write(merge_hours(rows), workspace, schema.REPO_RECORDS, run)
+    for other in runs(workspace, run.table, digest=GHARCHIVE):
+        if other.run_id != merged.run_id:
+            remove(workspace, other)
+    return merged

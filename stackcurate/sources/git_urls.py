@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Set
 from contextlib import ExitStack, suppress
 from dataclasses import fields, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from stackcurate.errors import SourceError
 from stackcurate.sources import local
-from stackcurate.sources.directories import SourcesConfig, refused
+from stackcurate.sources.directories import SourcesConfig, Wanted, refused
 from stackcurate.sources.git_mirrors import address, mirrored
 from stackcurate.sources.local import Input
 from stackcurate.sources.metadata import Entry, Halt, Reason, Repository
@@ -28,7 +28,7 @@ _GIVEN = frozenset(f.name for f in fields(Repository)) - {"revision", "source_ki
 """What a list may say of a repository."""
 _SEEN = ("revision", "version", "created_at", "pushed_at", "error", "authors")
 """What is known once it is fetched."""
-_NUMBERS, _TIMES = ("stars", "forks"), ("created_at", "pushed_at")
+_NUMBERS, _TIMES = ("stars", "forks", "owner_id"), ("created_at", "pushed_at")
 
 
 def listed(path: str) -> list[Input]:
@@ -36,8 +36,8 @@ def listed(path: str) -> list[Input]:
 
     Args:
         path: a text file with an address a line, or Parquet or JSON lines with a column `url`, or `owner` and `name`
-            of a repository of GitHub, and columns of the `repos` table where they are known: these go into its rows,
-            so that stars and ids of a host stay with the files.
+            of a repository of GitHub, and columns of the `repos` table where they are known: these go into its rows
+            where the metadata of the workspace does not say otherwise.
 
     Raises:
         SourceError: the list cannot be read, or names nothing.
@@ -53,7 +53,7 @@ def listed(path: str) -> list[Input]:
 
 
 def read(
-    one: Input, config: SourcesConfig, known: Set[str] = frozenset()
+    one: Input, config: SourcesConfig, known: Set[str] = frozenset(), wanted: Wanted | None = None
 ) -> Iterator[tuple[Repository, Iterator[Entry]]]:
     """Fetch a repository and yield it with its files.
 
@@ -61,27 +61,45 @@ def read(
         one: as `listed` gives it.
         config: limits.
         known: ids of blobs that are held already; their files are listed without content.
+        wanted: tells of which entries the content is read; None means of all.
     """
     with ExitStack() as held:
         if address(one.path, config.git_protocols) is None:
-            yield replace(_repository(one), error=Reason.REFUSED_ADDRESS.value), iter(())
+            yield replace(described(one), error=Reason.REFUSED_ADDRESS.value), iter(())
             return
         try:
             mirror = held.enter_context(mirrored(one.path, config))
         except Halt as halt:
-            yield replace(_repository(one), error=halt.reason.value), iter(())
+            yield replace(described(one), error=halt.reason.value), iter(())
             return
         here = Input(path=str(mirror.path), name=one.name, kind="git", fingerprint="")
-        row, entries = local.read(here, config, known)
-        seen = {
-            name: getattr(row, name) for name in ("revision", "version", "created_at", "pushed_at", "error", "authors")
-        }
-        seen |= {"default_branch": mirror.branch, "host_license": row.host_license}
-        given = _repository(one)
-        merged = replace(given, **{name: value for name, value in seen.items() if value is not None})
-        if given.host_license:  # what the host says comes before what a manifest says
-            merged = replace(merged, host_license=given.host_license)
-        yield merged, map(_left_out, entries) if mirror.partial else entries
+        row, entries = local.read(here, config, known, wanted)
+        given = described(one)
+        seen = {name: getattr(row, name) for name in _SEEN} | {"default_branch": mirror.branch}
+        seen["host_license"] = given.host_license or row.host_license  # the host's word comes before a manifest's
+        if given.created_at and row.created_at:  # a mirror may hold the last commit alone
+            seen["created_at"] = min(given.created_at, row.created_at)
+        yield (
+            replace(given, **{name: value for name, value in seen.items() if value is not None}),
+            map(_left_out, entries) if mirror.partial else entries,
+        )
+
+
+def known_as(one: Input) -> tuple[str, ...]:
+    """Return what metadata may know a listed repository by, in lower case: its id, its host with owner and name."""
+    row = described(one)
+    return row.repo_id.lower(), f"{row.host}/{row.owner}/{row.name}".lower()
+
+
+def with_record(one: Input, record: Mapping[str, Any]) -> str:
+    """Return the facts of a listed repository with what a host says of it, which comes before what the list says.
+
+    Args:
+        one: as `listed` gives it.
+        record: a row of `repo_records`.
+    """
+    told = {name: value for name in sorted(_GIVEN & record.keys()) if (value := _plain(name, record[name])) is not None}
+    return json.dumps(json.loads(one.facts or "{}") | told)
 
 
 def _left_out(entry: Entry) -> Entry:
@@ -123,12 +141,13 @@ def _plain(name: str, value: Any) -> str | int | None:
     if name in _TIMES:
         with suppress(ValueError):
             time = value if isinstance(value, datetime) else datetime.fromisoformat(value) if value else None
-            return time.isoformat() if time else None
+            return (time if time.tzinfo else time.replace(tzinfo=UTC)).isoformat() if time else None
         return None
     return value if isinstance(value, str) and value else None
 
 
-def _repository(one: Input) -> Repository:
+def described(one: Input) -> Repository:
+    """Return what is known of a repository of a list before it is fetched; its id stays."""
     parts = urlsplit(one.path)
     path = parts.path.strip("/").removesuffix(".git")
     owner, _, name = path.rpartition("/")

@@ -228,7 +228,7 @@ def _renamed(row: dict[str, Any], wanted: Wanted) -> dict[str, Any]:
 
 def _row(number: int | None, owner: str, name: str, now: float, **fields: Any) -> dict[str, Any]:
     times = {key: datetime.fromisoformat(fields[key]) for key in ("created_at", "pushed_at") if fields.get(key)}
-    empty = dict.fromkeys(("former_names", "head", "error", *RECORD))
+    empty = dict.fromkeys(("former_names", "accounts", "head", "error", *RECORD))
     return {
         "repo_id": repo_id(number) if number is not None else None, "host": "github", "host_id": number,
         "owner": owner, "name": name, "source": "github",

@@ -22,7 +22,8 @@ from stackcurate.sources.directories import SourcesConfig
 from stackcurate.sources.inputs import is_remote
 from stackcurate.sources.inputs import read as read_input
 from stackcurate.sources.local import Input
-from stackcurate.sources.metadata import TRANSIENT, Repository, file_id
+from stackcurate.sources.metadata import TRANSIENT, Repository, file_row
+from stackcurate.sources.repositories import records_of
 from stackcurate.stage import Batches, spark_schema
 from stackcurate.stages.tables import PART, OnRows, read, watch, write_part
 from stackcurate.workspace import Part, Run, Workspace, author_key, commit, read_table, runs
@@ -92,6 +93,7 @@ def ingest(
     author_key(workspace)  # before tasks look for it
     run = Run(table="", run_id=_fresh(workspace, digest[:16]), digest=digest)
     session = spark()  # first: a JVM that starts writes across a progress bar
+    _add_records(session, workspace, rows)
     with progress("sources", len(rows)) as on_rows:
         listed = _with_known(session, workspace, rows, sources)
         parts = _read_all(listed, workspace, config, run.run_id, min(tasks(), len(rows)), on_rows)
@@ -141,6 +143,20 @@ def _fresh(workspace: Workspace, wanted: str) -> str:
     """Return a run_id that no complete run has: what failed may be read again."""
     used = {run.run_id for run in runs(workspace, schema.REPOS.name)}
     return next(name for n in count() if (name := f"{wanted}-{n}" if n else wanted) not in used)
+
+
+def _add_records(spark: SparkSession, workspace: Workspace, rows: list[dict[str, Any]]) -> None:
+    """Note with listed repositories what the metadata says of them: number, names, stars; their input_ids stay."""
+    listed = [(row, _input(row)) for row in rows if row["kind"] == git_urls.KIND]
+    if listed:
+        records = records_of(spark, workspace, (name for _, one in listed for name in git_urls.known_as(one)))
+        for row, one in listed:
+            record = next((records[name] for name in git_urls.known_as(one) if name in records), None)
+            row["facts"] = git_urls.with_record(one, record) if record else one.facts
+
+
+def _input(row: dict[str, Any]) -> Input:
+    return Input(**{name: value for name, value in row.items() if name not in ("input_id", "known")})
 
 
 def _with_known(
@@ -215,24 +231,14 @@ def _files(
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of `files` of some inputs; contents go to the packs, repositories and their inputs to lists."""
     for row in inputs:
-        key, known = row.pop("input_id"), frozenset(row.pop("known") or ())
-        for repository, entries in read_input(Input(**row), config, known):
+        key, known = row["input_id"], frozenset(row["known"] or ())
+        for repository, entries in read_input(_input(row), config, known):
             repos.append(repository)
             keys.append(key)
             for entry in entries:
                 if entry.content is not None and entry.blob_id is not None:
                     packs.add(entry.blob_id, entry.content)
-                yield {
-                    "file_id": file_id(repository.repo_id, repository.revision or "", entry.path),
-                    "repo_id": repository.repo_id,
-                    "revision": repository.revision,
-                    "path": entry.path,
-                    "blob_id": entry.blob_id,
-                    "size": entry.size,
-                    "mode": entry.mode,
-                    "input_id": key,
-                    "error": entry.error,
-                }
+                yield {**file_row(repository, entry), "input_id": key}
 
 
 def _batches(rows: Iterator[dict[str, Any]], table: schema.Table) -> Batches:

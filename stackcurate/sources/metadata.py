@@ -132,6 +132,7 @@ class Repository:
     owner: str | None = None
     name: str
     owner_type: str | None = None
+    owner_id: int | None = None
     fork_of: str | None = None
     stars: int | None = None
     forks: int | None = None
@@ -163,6 +164,20 @@ def file_id(repo_id: str, revision: str, path: str) -> str:
     'd3c272f9c59e77958e5764e52488b29b10af1fb4'
     """
     return hashlib.sha1("\0".join((repo_id, revision, path)).encode(), usedforsecurity=False).hexdigest()
+
+
+def file_row(repository: Repository, entry: Entry) -> dict[str, Any]:
+    """Return what a row of `files` says of a file, but for the input that it came from."""
+    return {
+        "file_id": file_id(repository.repo_id, repository.revision or "", entry.path),
+        "repo_id": repository.repo_id,
+        "revision": repository.revision,
+        "path": entry.path,
+        "blob_id": entry.blob_id,
+        "size": entry.size,
+        "mode": entry.mode,
+        "error": entry.error,
+    }
 
 
 def is_manifest(path: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from stackcurate.config import setting
@@ -9,6 +10,7 @@ from stackcurate.sources.github_client import API
 
 GHARCHIVE, GITHUB = KINDS = ("gharchive", "github")
 """Where metadata comes from."""
+_PATTERN = re.compile(r"[\w.*?-]+(?:/[\w.*?-]+)?", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +40,14 @@ class ReposConfig:
     deny: tuple[str, ...] = setting((), "patterns of `owner` or `owner/name` that are out, also under former names")
 
     def __post_init__(self) -> None:
-        """Refuse negative bounds and unknown sources."""
+        """Refuse negative bounds, patterns that no name can fit, and unknown sources."""
         for name, least in (("hours_per_run", 1), ("pages_per_run", 1), ("min_stars", 0), ("max_size", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: expected {least} or more, found {getattr(self, name)}")
+        for name in ("allow", "deny"):
+            for pattern in getattr(self, name):
+                if not _PATTERN.fullmatch(pattern):
+                    raise ValueError(f"{name}: expected `owner` or `owner/name`, with * and ?, found {pattern!r}")
         for source in self.sources:
             kind, _, place = source.partition(":")
             if kind not in KINDS or not place:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from stackcurate import schema
 from stackcurate.errors import ConfigError
@@ -17,7 +19,7 @@ from stackcurate.sources.github_client import Client
 from stackcurate.sources.github_ingest import ingest_github
 from stackcurate.sources.github_tokens import read_tokens
 from stackcurate.sources.repos_config import GHARCHIVE, ReposConfig
-from stackcurate.stages.tables import OnRows, read
+from stackcurate.stages.tables import OnRows, frame, read
 from stackcurate.workspace import Workspace, read_table, runs
 
 if TYPE_CHECKING:
@@ -79,6 +81,35 @@ def repository_records(spark: SparkSession, workspace: Workspace) -> DataFrame:
     former = f"nullif(filter(all, x -> x is not null and lower(x) != lower({now})), array()) as former_names"
     columns = [former if n == "former_names" else f"last.row.{n}" for n in schema.REPO_RECORDS.columns.names[1:]]
     return latest.selectExpr("repo_id", *columns)
+
+
+def records_of(spark: SparkSession, workspace: Workspace, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the latest record of each repository that is known by a name.
+
+    Args:
+        spark: the session.
+        workspace: where the records are.
+        names: repo_ids, or host, owner and name, in lower case.
+
+    Returns:
+        Records by name, of those that are known. A name that several bore is that of the one that bears it now, else
+        of the one that was recorded last.
+    """
+    from pyspark.sql import functions as F
+
+    if not runs(workspace, schema.REPO_RECORDS.name):
+        return {}
+    wanted = frame(spark, pa.table({"known_as": pa.array(sorted(set(names)), pa.string())})).hint("broadcast")
+    borne = (
+        "array(struct(0 as rank, repo_id as name), struct(1 as rank, concat_ws('/', host, owner, name) as name))",
+        "transform(coalesce(former_names, array()), x -> struct(2 as rank, concat_ws('/', host, x) as name))",
+    )
+    records = repository_records(spark, workspace).where("host_id is not null and name is not null")
+    named = records.withColumn("borne", F.explode(F.expr(f"concat({', '.join(borne)})")))
+    found = named.withColumn("known_as", F.lower("borne.name")).join(wanted, "known_as").toArrow().to_pylist()
+    never = datetime.min.replace(tzinfo=UTC)
+    found.sort(key=lambda row: (-row["borne"]["rank"], row["recorded_at"] or never, row["host_id"]))
+    return {row["known_as"]: row for row in found}  # of several the last
 
 
 def damaged_hours(workspace: Workspace) -> list[str]:

@@ -11,11 +11,12 @@ import typer
 
 from stackcurate.errors import SourceError
 from stackcurate.verbs.options import ConfigPath, Json, Overrides, Version, err, out
+from stackcurate.workspace import Workspace
 
 
 def attribute(
     files: Annotated[list[Path], typer.Argument(help="Files with the text to look for; `-` reads standard input.")],
-    folder: Annotated[Path | None, typer.Option("--release", help="Folder of the release.")] = None,
+    folder: Annotated[str | None, typer.Option("--release", help="Folder of the release.")] = None,
     version: Version = "",
     config: ConfigPath = None,
     overrides: Overrides = None,
@@ -33,8 +34,9 @@ def attribute(
 
     if folder is None:
         loaded = pipeline.load_config(config, overrides or [])
-        folder = Path(loaded["workspace"].path) / "releases" / (version or loaded["release"].version)
-    attribution = Attribution(str(folder))
+        home = Workspace(loaded["workspace"].path)
+        folder = home.below("releases", version or loaded["release"].version).root
+    attribution = Attribution(folder)
     found = 0
     for path in files:
         answer = attribution.check(_text(path))

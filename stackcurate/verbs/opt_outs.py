@@ -64,7 +64,7 @@ def apply_removals(
 
 def prove(
     receipts: Annotated[Path, typer.Argument(help="A receipt, or a file of receipts, one per line.")],
-    release: Annotated[Path, typer.Option("--release", help="Folder of the release that the receipts are for.")],
+    release: Annotated[str, typer.Option("--release", help="Folder of the release that the receipts are for.")],
     request: Annotated[str, typer.Option("--request", help="Only the receipt of this request.")] = "",
 ) -> None:
     """Check receipts of opt-outs against a release: hashes, Merkle paths, and a search of every shard; offline.
@@ -80,7 +80,7 @@ def prove(
     chosen = [receipt for receipt in found if request in ("", receipt["request"]["request_id"])]
     if not chosen:
         raise ReleaseError(f"{receipts}: no receipt of request {request!r}")
-    problems = check(chosen, Workspace(str(release)))
+    problems = check(chosen, Workspace(release))
     for problem in problems:
         err.print(printable(problem), style="red", markup=False, highlight=False, soft_wrap=True)
     out.print(f"{len(chosen):,} receipts, {len(problems):,} problems", highlight=False)

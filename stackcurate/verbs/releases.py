@@ -59,7 +59,7 @@ def lookup(query: Query, version: Version = "", config: ConfigPath = None, overr
 
 
 def verify(
-    folder: Annotated[Path | None, typer.Argument(help="Folder of a release; default: that of the config.")] = None,
+    folder: Annotated[str | None, typer.Argument(help="Folder of a release; default: that of the config.")] = None,
     config: ConfigPath = None,
     overrides: Overrides = None,
     quick: Annotated[bool, typer.Option("--quick", help="Do not look for personal data and secrets again.")] = False,
@@ -73,11 +73,11 @@ def verify(
     from stackcurate.terminal import printable
 
     loaded = pipeline.load_config(config, overrides or [])
-    place = folder or Path(loaded["workspace"].path) / "releases" / loaded["release"].version
+    home = Workspace(loaded["workspace"].path).below("releases", loaded["release"].version)
     requests = pipeline.active_requests(loaded)
     if not requests:
         err.print("no opt-out requests in the config: owners are not checked", style="yellow")
-    findings = check(Workspace(str(place)), opted_out=requests, rescan=not quick)
+    findings = check(Workspace(folder) if folder else home, opted_out=requests, rescan=not quick)
     for problem in findings.problems:
         err.print(printable(problem), style="red", markup=False, highlight=False, soft_wrap=True)
     if findings.left_out:
@@ -121,8 +121,10 @@ def diff(
     from stackcurate.release.diff import summary
     from stackcurate.terminal import print_rows
 
-    releases = Path(pipeline.load_config(config, overrides or [])["workspace"].path) / "releases"
-    places = [Workspace(name if Path(name).is_dir() else str(releases / name)) for name in (old, new)]
+    home = Workspace(pipeline.load_config(config, overrides or [])["workspace"].path)
+    places = [
+        Workspace(name) if "://" in name or Path(name).is_dir() else home.below("releases", name) for name in (old, new)
+    ]
     changes = compare(*places)
     print_rows(out, changes if as_json else summary(changes), as_json=as_json)
     err.print(f"{changes.num_rows:,} files differ", highlight=False)

@@ -28,13 +28,17 @@ def repos(
     Example: `stackcurate repos --source gharchive:hours --config demo.toml --set repos.min_stars=10`
     """
     from stackcurate import pipeline
+    from stackcurate.errors import ConfigError
     from stackcurate.release.ledger import record_requests
     from stackcurate.session import spark_session
+    from stackcurate.sources.identities import with_authors
     from stackcurate.sources.repositories import damaged_hours, pull
     from stackcurate.sources.selection import clone_urls, counts, select
     from stackcurate.terminal import progress
     from stackcurate.workspace import locked, open_workspace
 
+    if urls is not None and not urls.parent.is_dir():
+        raise ConfigError(f"--urls {urls}: no such folder as {urls.parent}; make it first")
     given = [*(overrides or []), *([f"repos.sources={json.dumps(source)}"] if source else [])]
     loaded = pipeline.load_config(config, given)
     workspace = open_workspace(loaded["workspace"].path)
@@ -42,10 +46,13 @@ def repos(
         record_requests(workspace, pipeline.given_requests(loaded))
         section, spark = loaded["repos"], spark_session(loaded["spark"])
         records = pull(spark, workspace, section, progress(err), lambda said: err.print(said, style="yellow"))
-        chosen = select(records, section, pipeline.requests_of(loaded), loaded["opt_outs"].copies).persist()
+        requests = with_authors(workspace, pipeline.requests_of(loaded))
+        chosen = select(records, section, requests, loaded["opt_outs"].copies).persist()
         for sentence in damaged_hours(workspace):
-            err.print(sentence, style="yellow", highlight=False)
+            err.print(sentence, style="yellow", highlight=False, soft_wrap=True)
         for reason, number in counts(chosen).items():
             out.print(f"{reason}: {number:,}", highlight=False)
         if urls is not None:
             urls.write_text("".join(f"{url}\n" for url in clone_urls(chosen)), encoding="utf-8")
+            err.print(f"their addresses: {urls}; `stackcurate files --source git --urls {urls}` fetches them",
+                      markup=False, highlight=False, soft_wrap=True)  # fmt: skip

@@ -22,9 +22,9 @@ from stackcurate.facts import silent
 from stackcurate.sources.gharchive import CORRUPT, MISSING, TRUNCATED, UNREADABLE, hour_files, read_hour, spelled
 from stackcurate.sources.gharchive_events import Hour, utc
 from stackcurate.sources.gharchive_ingest import ingest_hours, merge_hours, record_hours
-from stackcurate.sources.repos_config import ReposConfig
+from stackcurate.sources.repos_config import GHARCHIVE, ReposConfig
 from stackcurate.stages.tables import frame
-from stackcurate.workspace import Workspace, locate, runs
+from stackcurate.workspace import Run, Workspace, commit, locate, runs
 from tests.sources.archive_events import ERAS, YEARS, event, many, pull_request, whole, write_hour
 from tests.sources.object_store import WEED, storing, uri
 
@@ -342,6 +342,8 @@ def test_hours_resume_and_merge(spark: SparkSession, workspace: Workspace, tmp_p
     ingest_hours(spark, workspace, hour_files(str(tmp_path)), config, silent)
     before = len(runs(workspace, "archive_hours"))
     ingest_hours(spark, workspace, hour_files(str(tmp_path)), config, silent)
+    older = Run(table="repo_records", run_id="gharchive-older", digest=GHARCHIVE, inputs="x", metrics={"runs": 1})
+    commit(workspace, older)
     record_hours(spark, workspace)
     run = record_hours(spark, workspace)
     found = {row["repo_id"]: row.asDict() for row in _records(spark, workspace)}
@@ -364,6 +366,19 @@ def test_stars_go_on_from_the_last_record(spark: SparkSession) -> None:
 
     assert [rows[0]["stars"] for rows in merged] == [53, 53]
     assert merged[0] == merged[1]
+
+
+def test_the_number_of_an_account_stays_with_its_name(spark: SparkSession) -> None:
+    """A record gives the number of the owner of that time; after a transfer it is not the new one's."""
+    pull = event("PullRequestEvent", 1, REPO, pull_request(REPO, trimmed=False))
+    moved = star(2, (1000, "other/project"))
+    hours = [hour_of(*as_lines(one)).rows(HOUR + timedelta(hours=n)) for n, one in enumerate((pull, moved))]
+    kept, given = (merge_hours(frame(spark, pa.Table.from_batches(some))).collect()[0] for some in (hours[:1], hours))
+    account = {"owner": "owner", "owner_id": REPO[0] + 7}
+
+    assert (kept["owner"], kept["owner_id"]) == ("owner", REPO[0] + 7)
+    assert (given["owner"], given["owner_id"], given["former_names"]) == ("other", None, ["owner/project"])
+    assert [one.asDict() for one in given["accounts"]] == [account]
 
 
 def test_the_data_source_reads_with_and_without_spark(spark: SparkSession, tmp_path: Path) -> None:

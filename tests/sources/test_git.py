@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stackcurate.errors import MissingDependencyError
+from stackcurate.kernels.opt_out_targets import author
 from stackcurate.sources import git, git_process
 from stackcurate.sources.authors import author_rows, keyed_hash
 from stackcurate.sources.directories import Gate, SourcesConfig
@@ -177,7 +178,7 @@ def test_authors_are_counted_and_only_their_hashes_leave(tmp_path: Path) -> None
 
     assert sorted(people[2] for people in row.authors) == [1, 1]
     assert {found["email_hash"] for found in rows} == {
-        keyed_hash(b"key", e) for e in ("a@example.org", "ada@example.org")
+        keyed_hash(b"key", author(e)) for e in ("a@example.org", "ada@example.org")
     }
     assert keyed_hash(b"key", "ada l") in {found["name_hash"] for found in rows}
     assert "example.org" not in repr(row)

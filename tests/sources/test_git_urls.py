@@ -226,7 +226,7 @@ def test_list_carries_what_a_host_said(tmp_path: Path) -> None:
     ]
     text = tmp_path / "repos.jsonl"
     text.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    first, second = (git_urls._repository(one) for one in discover([f"git:{text}"]))
+    first, second = (git_urls.described(one) for one in discover([f"git:{text}"]))
     pq.write_table(pa.Table.from_pylist(rows[:1]), tmp_path / "repos.parquet")
     (again,) = discover([f"git:{tmp_path}/repos.parquet"])
 
@@ -235,7 +235,7 @@ def test_list_carries_what_a_host_said(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (second.repo_id, second.stars, second.host) == ("github/a/b", None, "github")
     assert second.created_at is not None
-    assert git_urls._repository(again) == first
+    assert git_urls.described(again) == first
 
 
 def test_list_that_is_missing_or_empty_says_so(tmp_path: Path) -> None:

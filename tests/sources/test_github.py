@@ -66,9 +66,9 @@ def test_500_repositories_take_one_request(stub: Stub, by_node: bool) -> None:
     assert [row["host_id"] for row in rows] == list(range(1, 1235))
     assert rows[41] == {
         "repo_id": "github/42", "host": "github", "host_id": 42, "owner": "owner0", "name": "project-42",
-        "former_names": None, "head": f"{42:040x}", "owner_id": 7, "owner_type": "user", "fork": False,
-        "fork_of": None, "stars": 42, "forks": 1, "size": 3072, "host_license": "MIT", "default_branch": "main",
-        "archived": False, "created_at": datetime(2020, 1, 1, tzinfo=UTC),
+        "former_names": None, "accounts": None, "head": f"{42:040x}", "owner_id": 7, "owner_type": "user",
+        "fork": False, "fork_of": None, "stars": 42, "forks": 1, "size": 3072, "host_license": "MIT",
+        "default_branch": "main", "archived": False, "created_at": datetime(2020, 1, 1, tzinfo=UTC),
         "pushed_at": datetime(2021, 1, 1, tzinfo=UTC),
         "recorded_at": datetime.fromtimestamp(stub.time.at, UTC), "source": "github", "error": None,
     }  # fmt: skip

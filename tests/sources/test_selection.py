@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from stackcurate import schema
 from stackcurate.cli import app
+from stackcurate.config import load
 from stackcurate.errors import ConfigError
 from stackcurate.facts import silent
 from stackcurate.kernels.opt_outs import FORKS, OWNER_ONLY, parse
@@ -90,11 +91,29 @@ def test_slices_are_honoured() -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("min_stars", -1), ("hours_per_run", 0), ("sources", ("npm:x",)), ("sources", ("github",))]
-)
+    ("setting", "value"),
+    [
+        ("min_stars", -1), ("hours_per_run", 0), ("sources", ("npm:x",)), ("sources", ("github",)),
+        ("deny", ("@alice",)), ("deny", ("https://github.com/a/b",)), ("allow", ("",)), ("allow", ("[a-z]/x",)),
+    ],
+)  # fmt: skip
 def test_values_that_mean_nothing_are_refused(setting: str, value: Any) -> None:
     with pytest.raises(ValueError, match="expected"):
         ReposConfig(**{setting: value})
+
+
+def test_a_day_of_toml_is_a_bound_like_its_text() -> None:
+    sections = [
+        load(None, {"repos": ReposConfig}, [f"repos.since={day}"])["repos"] for day in ("2021-01-02", '"2021-01-02"')
+    ]
+
+    assert [section.since for section in sections] == ["2021-01-02"] * 2
+
+
+def test_a_folder_for_addresses_is_asked_for_before_the_work(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["repos", "--source", "github:x", "--urls", str(tmp_path / "none" / "urls.txt")])
+
+    assert "no such folder" in str(result.exception)
 
 
 def requests(text: str) -> pa.Table:
