@@ -174,16 +174,14 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         token = self.headers.get("Authorization", "")
         fault = self.stub.arrive(token, self.command, self.path, dict(self.headers))
-        try:
-            self._answer(token, fault, body)
-        finally:
-            self.stub.leave(token)
+        self._answer(token, fault, body)
 
     def _answer(self, token: str, fault: str | None, body: bytes) -> None:
         known = self.stub.tokens is None or token.removeprefix("Bearer ") in self.stub.tokens
         if not known and not self.path.startswith("/app/"):
             self._send(401, {}, {"message": "Bad credentials"})
         elif fault == "reset":
+            self.stub.leave(token)
             self.close_connection = True
             self.connection.close()
         elif fault in ("500", "502", "503"):
@@ -217,6 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
         if status == 200 and self.command == "GET" and self.headers.get("If-None-Match") == tag:
             self.stub.confirmed += 1
             status, data = 304, b""
+        self.stub.leave(token)  # before the answer: the client may ask again before this thread runs on
         self.send_response_only(status)
         sent = {"Content-Type": "application/json", "Content-Length": str(len(data)), "ETag": tag, **headers}
         for name, text in sent.items():
