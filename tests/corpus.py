@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests import corpus_text as text
-from tests.corpus_text import Fakes, c, javascript, license_text, markdown, personal_module, python
+from tests.corpus_text import Fakes, author_note, c, javascript, license_text, markdown, personal_module, python
 from tests.corpus_writers import Answer, Tree, Writer, folder_of, garbled, git, hollow, tar, truncated, zip_
 
 
@@ -98,7 +98,7 @@ def _harbor() -> Tree:
         "LICENSE": (license_text("apache-2.0"), KEPT),
         "README.md": (markdown("Harbor"), KEPT),
         "harbor/__init__.py": (b"", Answer("quality", "empty")),
-        "harbor/docks.py": (python("docks"), KEPT),
+        "harbor/docks.py": (python("docks", note=author_note()), KEPT),
         "harbor/cranes.py": (python("cranes"), KEPT),
         "harbor/compass.py": (python("compass"), COPY),
         "harbor/moorings.py": (python("diary"), KEPT),
@@ -189,7 +189,7 @@ def _no_learning() -> Tree:
 
 
 def _private() -> Tree:
-    """MIT: personal data and secrets are redacted, malicious content is dropped."""
+    """MIT: personal data and secrets are redacted, malicious content and benchmarks are dropped."""
     who = (Fakes.name, Fakes.email, Fakes.address, Fakes.key_id)
     attack = "\nif access != 'none\u202e \u2066# only for members\u2069 \u2066':\n    grant = True\n"
     return {
@@ -199,6 +199,7 @@ def _private() -> Tree:
         "plain.py": (python("plain"), KEPT),
         "samples/virus.txt": (text.EICAR, Answer("malware", "malware_drop")),
         "samples/order.py": (python("order") + attack.encode(), Answer("malware", "malware_quarantine")),
+        "samples/adder.py": (text.BENCHMARK_ITEM, Answer("contamination", "contaminated")),
     }
 
 

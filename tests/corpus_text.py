@@ -76,6 +76,11 @@ def noise(size: int) -> bytes:
 
 
 EICAR = ("X5O!P%@AP[4" + "\\PZX54(P^)7CC)7}$" + "EICAR-STANDARD-ANTIVIRUS" + "-TEST-FILE!$H+H*").encode()
+BENCHMARK_ITEM = (
+    b"def add(x: int, y: int):\n"
+    b'    """Add two numbers x and y\n    >>> add(2, 3)\n    5\n    >>> add(5, 7)\n    12\n    """\n    return x + y\n'
+)
+"""An item of HumanEval, 53 (MIT licence, Copyright (c) OpenAI)."""
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0"
 PICKLE = b"\x80\x04\x95\x1d\0\0\0\0\0\0\0\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x02id\x94\x85\x94R\x94."
 """Would run `id` where somebody unpickles it; nobody here does."""
@@ -89,6 +94,8 @@ class Fakes:
     email: str = "marta.kowalczyk" + "@" + "bright-harbor-mail.net"
     address: str = ".".join(("81", "2", "69", "142"))
     key_id: str = "AKIA" + "".join(Random("key").choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", k=16))
+    author: str = "Ilka " + "Vesterholm"
+    author_email: str = "ilka.v" + "@" + "berth-seven"
     pem_body: str = base64.encodebytes(Random("pem").randbytes(300)).decode().strip()
 
 
@@ -97,6 +104,11 @@ def personal_module() -> bytes:
     head = f"# Author: {Fakes.name} <{Fakes.email}>\n"
     body = f'SERVER = "{Fakes.address}"\naws_access_key_id = "{Fakes.key_id}"\n'
     return head.encode() + python("contacts") + b"\n" + body.encode()
+
+
+def author_note() -> str:
+    """Return a comment that names the author of the commits where no rule for names would look."""
+    return f"# {Fakes.author} insists on two berths, see {Fakes.author_email}\n"
 
 
 def pem_module() -> bytes:

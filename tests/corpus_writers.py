@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.corpus_text import noise, python
+from tests.corpus_text import Fakes, noise, python
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,8 @@ def git(tree: Tree, owner: str, *, bare: bool, links: bool = False) -> Writer:
         _run(path, "symbolic-ref", "HEAD", "refs/heads/main")
         _run(path, "config", "remote.origin.url", f"https://github.com/{owner}/{path.name.removesuffix('.git')}.git")
         who = b"committer Nobody <nobody@example.org> %d +0000\n" % seconds
-        stream = b"commit refs/heads/main\n" + who + b"data 6\nImport\n"
+        author = f"author {Fakes.author} <{Fakes.author_email}> {seconds} +0000\n".encode()
+        stream = b"commit refs/heads/main\n" + author + who + b"data 6\nImport\n"
         for name, (content, _) in tree.items():
             stream += b"M 100644 inline %s\ndata %d\n%s\n" % (name.encode(), len(content), content)
         if links:

@@ -26,6 +26,7 @@ from stackcurate.cli import app
 from stackcurate.kernels.license_evidence import REASONS
 from stackcurate.kernels.license_policy import CLASSES
 from stackcurate.kernels.malware import GRAVITY
+from stackcurate.kernels.quality_opencoder import PREFIX
 from stackcurate.kernels.quality_policy import QualityPolicy, _tests, limits
 from stackcurate.pipeline import SECTIONS
 from stackcurate.release import policy
@@ -62,8 +63,13 @@ FAILURES = {
     "malware": {
         "max_bytes": "longer than `max_bytes`; not scanned to its end",
         "timeout": "took longer than `timeout_seconds`",
-        "archive_damaged": "an archive inside cannot be read",
-        "archive_members": "an archive inside has too many members",
+        "archive_damaged": "an archive, or one inside it, cannot be read to its end",
+        "archive_encrypted": "a member of an archive is encrypted",
+        "archive_unsupported": "an archive of a kind that is not opened: 7z, RAR, cabinet, Debian or RPM package, ...",
+        "archive_depth": "more than `archive_depth` archives inside each other",
+        "archive_members": "more than `archive_members` members",
+        "archive_bytes": "more than `archive_bytes` unpacked, or a member beyond `max_bytes`",
+        "archive_ratio": "a member unpacks to more than `archive_ratio` times its packed size",
         "pickle_opcodes": "a pickle has too many instructions",
         "*_failed": "this engine raised an exception",
     },
@@ -314,12 +320,13 @@ def _strings(node: ast.AST) -> list[str]:
 
 def quality_codes() -> Iterator[tuple[str, str]]:
     """Yield each code of the quality policy and the keys behind it: each limit is switched on alone."""
-    facts = pa.schema([*schema.QUALITY.adds, *schema.LANGUAGE.adds, schema.FILES.columns.field("size")])
+    facts = [*schema.QUALITY.adds, *schema.LANGUAGE.adds, *schema.SIGNALS.adds, schema.FILES.columns.field("size")]
     columns = {field.name: pa.array([], field.type) for field in facts}
     found: dict[str, list[str]] = {"binary": []}
     for name in limits():
         only: dict[str, Any] = {"preset": "none", name: 1}
-        for code, _ in list(_tests(columns, QualityPolicy(**only)))[1:]:
+        codes = [code for code, _ in list(_tests(columns, QualityPolicy(**only)))[1:]]
+        for code in dict.fromkeys(f"{PREFIX}*" if code.startswith(PREFIX) else code for code in codes):
             found.setdefault(code, []).append(name)
     docs = {field.name: field.metadata["doc"] for field in fields(QualityPolicy)}
     for code, names in found.items():

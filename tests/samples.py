@@ -10,6 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from stackcurate.kernels.content import blob_id
+from stackcurate.kernels.language import detect
+from stackcurate.kernels.language_context import repository_context
 from stackcurate.kernels.license_scan import scanned_as
 from stackcurate.sources.metadata import file_id
 
@@ -58,6 +60,7 @@ def _of_kind(root: Path, kind: str) -> list[Path]:
 def columns(rows: tuple[tuple[str, bytes | None], ...], repo_id: str = "local/sample") -> dict[str, pa.Array]:
     """Return what stages read of the files of one repository, by column."""
     paths, contents = [path for path, _ in rows], [content for _, content in rows]
+    languages = detect(pa.array(paths, pa.string()), pa.array(contents, pa.binary()))
     return {
         "file_id": pa.array([file_id(repo_id, "1", path) for path in paths], pa.string()),
         "repo_id": pa.array([repo_id] * len(rows), pa.string()),
@@ -68,4 +71,7 @@ def columns(rows: tuple[tuple[str, bytes | None], ...], repo_id: str = "local/sa
         "size": pa.array([None if content is None else len(content) for content in contents], pa.int64()),
         "content": pa.array(contents, pa.binary()),
         "scanned_as": pa.array([scanned_as(path) for path in paths], pa.string()),
+        "context": repository_context(paths, {}),
+        "language": languages["language"],
+        "language_type": languages["language_type"],
     }

@@ -16,7 +16,7 @@ from stackcurate.stage import Stage
 from stackcurate.stages import PIPELINE
 
 ROOT = Path(__file__).parents[1]
-FACES = ("cli", "verbs", "terminal", "doctor", "sample", "plots", "annotation", "daemon", "web")
+FACES = ("cli", "verbs", "terminal", "doctor", "sample", "plots", "annotation", "daemon", "sketch_daemon", "web")
 FLOORS = (
     ("schema", "schema_columns", "schema_repos", "config", "errors", "stage", "session", "workspace", "blobs"),
     ("kernels", "train"),

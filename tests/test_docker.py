@@ -24,7 +24,7 @@ from tests.corpus import write_corpus
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
-DEBIAN, IMAGE = "localhost/debian:bookworm", "localhost/stackcurate:test"
+DEBIAN, IMAGE, TRAINING = "localhost/debian:bookworm", "localhost/stackcurate:test", "localhost/stackcurate-train:test"
 ENTRY = ["tini", "-s", "--", "entrypoint"]
 CERTIFICATES = "/usr/local/share/ca-certificates/machine.crt"
 INDEX = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX")
@@ -85,8 +85,8 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="module")
-def image(engine: Engine) -> str:
-    """The image, built from this checkout."""
+def debian(engine: Engine) -> str:
+    """Debian, and what this machine needs to reach a package index."""
     root = engine.storage / "debian"
     subprocess.run(["debootstrap", "--variant=minbase", "bookworm", root], check=True, stdout=subprocess.DEVNULL)
     container = engine("from", "scratch")
@@ -95,11 +95,20 @@ def image(engine: Engine) -> str:
     for variable in machine(engine, container):
         engine("config", f"--env={variable}", container)
     engine("commit", "--rm", container, DEBIAN)
-    base = f"BASE_IMAGE={DEBIAN}"
-    engine(
-        "bud", "--isolation", "chroot", "--file", ROOT / "docker/Dockerfile", "--build-arg", base, "--tag", IMAGE, ROOT
-    )
-    return IMAGE
+    return DEBIAN
+
+
+def build(engine: Engine, dockerfile: str, base: str, tag: str) -> str:
+    """Build an image from this checkout and return its tag."""
+    chosen = ["--file", ROOT / "docker" / dockerfile, "--build-arg", f"BASE_IMAGE={base}", "--tag", tag]
+    engine("bud", "--isolation", "chroot", *chosen, ROOT)
+    return tag
+
+
+@pytest.fixture(scope="module")
+def image(engine: Engine, debian: str) -> str:
+    """The image of the product."""
+    return build(engine, "Dockerfile", debian, IMAGE)
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +133,24 @@ def machine(engine: Engine, container: str) -> Iterator[str]:
     )
     if asked.returncode == 0:
         yield from (f"{name}={asked.stdout.strip()}" for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"))
+
+
+def test_training_image_carries_kernels_for_a_v100(engine: Engine, debian: str) -> None:
+    """About 20 GB of disk: torch with its CUDA libraries, three times."""
+    if (free := shutil.disk_usage(engine.storage).free) < 25e9:
+        pytest.skip(f"{free / 1e9:.0f} GB of disk are free, 25 are needed")
+    container = engine("from", build(engine, "train.Dockerfile", debian, TRAINING))
+    run = engine.command("run", "--isolation", "chroot", container, "--")
+
+    script = "import torch; print(torch.version.cuda, *torch._C._cuda_getArchFlags().split())"
+    carried = subprocess.run([*run, "python", "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    doctor = subprocess.run(
+        [*run, "tini", "-g", "--", "stackcurate", "train", "doctor"], capture_output=True, text=True, check=False
+    )
+
+    assert "sm_70" in carried
+    assert "torch" in doctor.stdout
+    assert "java" not in doctor.stdout
 
 
 def test_doctor_finds_all_that_is_needed(container: Container) -> None:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from stackcurate import schema
 from stackcurate.config import setting
 from stackcurate.errors import SchemaError
+from stackcurate.kernels.quality_opencoder import exceeded
 
 STARCODER: Mapping[str, float] = {
     "drop_empty": 1,
@@ -39,7 +40,12 @@ STARCODER2: Mapping[str, float] = {
 """Source: StarCoder2 and The Stack v2 (arXiv 2402.19173). Not among the facts on single files, and so left out: visible
 text of HTML, names of Text files."""
 
-PRESETS: Mapping[str, Mapping[str, float]] = {"starcoder": STARCODER, "starcoder2": STARCODER2, "none": {}}
+PRESETS: Mapping[str, Mapping[str, float]] = {
+    "starcoder": STARCODER,
+    "starcoder2": STARCODER2,
+    "opencoder": {"opencoder": 1},
+    "none": {},
+}
 """Limits by policy; one that is not named is off."""
 
 _SHARES = ("min_alphanumeric", "min_alphabetic", "max_encoded")
@@ -52,7 +58,9 @@ _READS = ("language", "generated", *(name for name in schema.QUALITY.adds.names 
 class QualityPolicy:
     """Which measures keep a file out of a release. A limit of -1 is that of the preset, 0 switches it off."""
 
-    preset: str = setting("starcoder2", "`starcoder`, `starcoder2` or `none`: the limits where none is given")
+    preset: str = setting(
+        "starcoder2", "`starcoder`, `starcoder2`, `opencoder` or `none`: the limits where none is given"
+    )
     drop_empty: int = setting(_AS_PRESET, "1: leave out files without a character in any line")
     drop_generated: int = setting(_AS_PRESET, "1: leave out generated code, also what only says so of itself")
     max_bytes: int = setting(_AS_PRESET, "largest file in bytes; needs the column `size`")
@@ -80,6 +88,7 @@ class QualityPolicy:
     data_languages: tuple[str, ...] = setting(
         ("Text", "JSON", "YAML", "Web Ontology Language", "Graphviz (DOT)"), "languages of which long files are data"
     )
+    opencoder: int = setting(_AS_PRESET, "1: hold the table `signals` against OpenCoder's thresholds by language")
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
@@ -115,14 +124,15 @@ def reasons(facts: pa.RecordBatch | pa.Table, policy: QualityPolicy = QualityPol
 
     Args:
         facts: the columns of ``schema.QUALITY.adds`` but ``ai_mark`` and ``error``, and `language` and `generated` of
-            ``schema.LANGUAGE``; `size` in bytes where the policy limits it. A null measure never counts against a
+            ``schema.LANGUAGE``; `size` in bytes where the policy limits it, `rules` and `signals` of ``schema.SIGNALS``
+            where it is OpenCoder's. A null measure never counts against a
             file, except that a null `encoding` means binary content, which no policy keeps: it is no text.
         policy: see `QualityPolicy`.
 
     Returns:
         An array of strings, row by row: null where the file may stay, else the first of `binary`, `too_large`,
         `empty`, `generated`, `too_many_lines`, `long_line`, `long_mean_line`, `low_alphanumeric`,
-        `low_alphabetic`, `encoded_data`, `xml`, `data_file`.
+        `low_alphabetic`, `encoded_data`, `xml`, `data_file`, and `opencoder_` with the name of a signal.
 
     Raises:
         SchemaError: a column is missing.
@@ -136,6 +146,7 @@ def reasons(facts: pa.RecordBatch | pa.Table, policy: QualityPolicy = QualityPol
     [None, 'long_line']
     """
     wanted = [*_READS, *["size"] * bool(policy.limit("max_bytes"))]
+    wanted += ["rules", "signals"] * bool(policy.limit("opencoder"))
     if not set(wanted) <= set(facts.schema.names):
         raise SchemaError.missing("quality_policy.reasons", wanted, facts.schema.names)
     table = pa.Table.from_batches([facts]) if isinstance(facts, pa.RecordBatch) else facts
@@ -165,6 +176,8 @@ def _tests(columns: Mapping[str, Any], policy: QualityPolicy) -> Iterator[tuple[
     if limit["max_data_lines"]:
         data = pc.is_in(columns["language"], value_set=pa.array(policy.data_languages, pa.string()))
         yield "data_file", pc.and_(data, pc.greater(columns["lines"], limit["max_data_lines"]))
+    if limit["opencoder"]:
+        yield from exceeded(columns["rules"], columns["signals"])
 
 
 def _line_tests(

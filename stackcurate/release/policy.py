@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 PERMISSIVE = "permissive"
 
-ORDER = ("files", "opt_outs", "licenses", "quality", "language", "malware", "contamination", "near_dups", "pii")
+ORDER = (
+    "files", "opt_outs", "licenses", "quality", "signals", "language", "malware", "contamination", "near_dups", "pii",
+)  # fmt: skip
 """Stages in the order in which they take files out."""
 
 DROP, LABEL = CONTAMINATION = ("drop", "label")
@@ -189,6 +191,10 @@ def _quality_rules(_: Mapping[str, Any]) -> list[Column]:
     ]
 
 
+def _signal_rules(_: Mapping[str, Any]) -> list[Column]:
+    return [_verdict("signals_error is not null", "signals", "signals_error")]
+
+
 def _malware_rules(config: Mapping[str, Any]) -> list[Column]:
     verdicts = _listed(config["release"].malware_verdicts)
     rules = "concat_ws(',', array_distinct(transform(findings, f -> f.rule)))"
@@ -222,6 +228,7 @@ _RULES = {
     "licenses": _license_rules,
     "language": _language_rules,
     "quality": _quality_rules,
+    "signals": _signal_rules,
     "malware": _malware_rules,
     "contamination": _contamination_rules,
     "pii": _pii_rules,

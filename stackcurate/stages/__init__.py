@@ -11,6 +11,7 @@ from stackcurate.stages.near_dups import near_dup_bands, near_dups
 from stackcurate.stages.opt_outs import opt_outs
 from stackcurate.stages.pii import pii
 from stackcurate.stages.quality import quality
+from stackcurate.stages.signals import signals
 
 __all__ = [
     "LATE",
@@ -25,6 +26,7 @@ __all__ = [
     "opt_outs",
     "pii",
     "quality",
+    "signals",
 ]
 
 LATE: tuple[Stage, ...] = (malware, contamination, pii)
@@ -35,6 +37,7 @@ PIPELINE: tuple[Stage, ...] = (
     licenses,
     language,
     quality,
+    signals,
     near_dup_bands,
     near_dups,
     *LATE,

@@ -280,7 +280,7 @@ def test_a_missing_column_and_a_bad_limit_are_named() -> None:
         reasons(table.drop_columns(["encoding"]))
     with pytest.raises(SchemaError, match="size"):
         reasons(table.drop_columns(["size"]), QualityPolicy(max_bytes=5))
-    with pytest.raises(ValueError, match="starcoder, starcoder2, none"):
+    with pytest.raises(ValueError, match="starcoder, starcoder2, opencoder, none"):
         QualityPolicy(preset="starcoder3")
     with pytest.raises(ValueError, match="max_encoded: expected a share"):
         QualityPolicy(max_encoded=2.0)

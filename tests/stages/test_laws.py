@@ -162,6 +162,7 @@ RECOUNT: dict[str, dict[str, Callable[[Rows], int]]] = {
         "binary": lambda rows: sum(row["encoding"] is None for row in rows),
         "ai_marked": lambda rows: sum(row["ai_mark"] is not None for row in rows),
     },
+    "signals": {"measured": lambda rows: sum(row["signals"] is not None for row in rows)},
     "near_dup_bands": {"sketched": lambda rows: sum(row["bands"] is not None for row in rows)},
     "near_dups": {"clustered": lambda rows: sum(row["cluster_id"] != row["blob_id"] for row in rows)},
     "malware": {

@@ -1,0 +1,269 @@
+"""The compiled loops of `quality_signals` over a text: characters, lines, words, and words that come again.
+
+Import this module inside functions: numba takes a third of a second. A text is an array of code points; `classes`
+holds the bits below for each code point there is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from stackcurate.kernels.shingles_numba import GOLDEN, MIX_1, compiled
+
+U32, U64 = np.uint32, np.uint64
+ALPHA, DIGIT, SPACE, WORD, UPPER, LOWER = 1, 2, 4, 8, 16, 32
+NEWLINE = 10
+_BACKSLASH = 92
+FAR = 1 << 15
+"""Characters between begin and end of what is looked for: a text of begins alone must not take for ever."""
+GRAMS = 10
+"""Longest run of words that is looked for again."""
+_RUN, _BASE64_RUN, _LONG_RUN = 8, 64, 1024
+"""Items or characters that make encoded data, and the length from which one run decides alone."""
+
+
+@compiled
+def characters(text: Any, classes: Any) -> Any:
+    """Return letters, digits, spaces, replacement characters, braces, lines, and the longest line with its end."""
+    letters, digits, spaces, replaced, braces, lines, longest, begin = 0, 0, 0, 0, 0, 0, 0, 0
+    for i in range(len(text)):
+        c = text[i]
+        kind = classes[c]
+        letters += kind & ALPHA
+        digits += (kind & DIGIT) != 0
+        spaces += (kind & SPACE) != 0
+        replaced += c == 0xFFFD
+        braces += c in (123, 125)
+        if c == NEWLINE:
+            lines, longest, begin = lines + 1, max(longest, i + 1 - begin), i + 1
+    if begin < len(text):
+        lines, longest = lines + 1, max(longest, len(text) - begin)
+    return letters, digits, spaces, replaced, braces, lines, longest
+
+
+@compiled
+def token_end(text: Any, at: int, end: int, classes: Any) -> int:
+    r"""Return where the token that begins at a place ends: a run of ``\w``, or of what is neither that nor a space."""
+    kind = classes[text[at]] & (WORD | SPACE)
+    while at < end and classes[text[at]] & (WORD | SPACE) == kind:
+        at += 1
+    return at
+
+
+@compiled
+def words(text: Any, classes: Any, hashes: Any, lengths: Any) -> int:
+    """Write hash and length of each token and return their number."""
+    at, n = 0, 0
+    while at < len(text):
+        if classes[text[at]] & SPACE:
+            at += 1
+            continue
+        stop = token_end(text, at, len(text), classes)
+        h = U64(stop - at)
+        for i in range(at, stop):
+            h = (h + U64(text[i]) + U64(1)) * GOLDEN
+            h ^= h >> U64(29)
+        hashes[n], lengths[n] = h, stop - at
+        n += 1
+        at = stop
+    return n
+
+
+@compiled
+def _tally(grams: Any, count: int, room: Any) -> int:
+    """Number the different grams as they come; return how many there are."""
+    slots, keys, counts, _, which = room
+    size = 16
+    while size < 2 * count:
+        size *= 2
+    slots[:size] = -1
+    mask, distinct = U64(size - 1), 0
+    for k in range(count):
+        slot = ((grams[k] * MIX_1) >> U64(20)) & mask
+        while slots[slot] >= 0 and keys[slots[slot]] != grams[k]:
+            slot = (slot + U64(1)) & mask
+        if slots[slot] < 0:
+            slots[slot], keys[distinct], counts[distinct] = distinct, grams[k], 0
+            distinct += 1
+        which[k] = slots[slot]
+        counts[which[k]] += 1
+    return distinct
+
+
+@compiled
+def repetition(hashes: Any, lengths: Any, n: int, out: Any) -> None:
+    """Measure how often words and runs of words come again.
+
+    Args:
+        hashes: (n,) of the words; used up.
+        lengths: (n,) of the words in characters.
+        n: number of words.
+        out: gets the number of different words, the entropy, and for runs of 2 to `GRAMS` words the share of
+            characters in the commonest one up to 4, in all that come again from 5 on.
+    """
+    size = 32
+    while size < 2 * n:
+        size *= 2
+    room = (
+        np.empty(size, np.int32),
+        np.empty(n, U64),
+        np.empty(n, np.int32),
+        np.empty(0, np.int32),
+        np.empty(n, np.int32),
+    )
+    grams, at, total = hashes[:n].copy(), np.arange(n), lengths[:n].sum()
+    distinct = _tally(grams, n, room)
+    counts, which = room[2], room[4]
+    out[:] = 0
+    out[0] = distinct
+    for k in range(distinct):
+        share = counts[k] / n
+        out[1] -= share * np.log(share)
+    count = n
+    for length in range(2, GRAMS + 1):
+        kept = 0
+        for k in range(count):  # a run comes again only where all but its last word do
+            if counts[which[k]] > 1 and at[k] + length <= n:
+                grams[kept] = grams[k] * GOLDEN + hashes[at[k] + length - 1]
+                grams[kept] ^= grams[kept] >> U64(31)
+                at[kept] = at[k]
+                kept += 1
+        count = kept
+        if count == 0:
+            return
+        distinct = _tally(grams, count, room)
+        if length <= 4:
+            out[length] = _commonest(at, lengths, count, distinct, length, room) / total
+        else:
+            out[length] = _repeated(at, lengths, count, length, room) / total
+
+
+@compiled
+def _commonest(at: Any, lengths: Any, count: int, distinct: int, length: int, room: Any) -> int:
+    """Return the characters in all places of the commonest run, the first of these; 0 if none comes twice."""
+    counts, which = room[2], room[4]
+    best = 0
+    for number in range(distinct):
+        if counts[number] > counts[best]:
+            best = number
+    if counts[best] < 2:
+        return 0
+    for k in range(count):
+        if which[k] == best:
+            return int(lengths[at[k] : at[k] + length].sum() * counts[best])
+    return 0
+
+
+@compiled
+def _repeated(at: Any, lengths: Any, count: int, length: int, room: Any) -> int:
+    """Return the characters of the words that stand in any run which comes again."""
+    counts, which = room[2], room[4]
+    characters_, seen = 0, 0
+    for k in range(count):
+        if counts[which[k]] > 1:
+            for word in range(max(seen, at[k]), at[k] + length):
+                characters_ += lengths[word]
+            seen = at[k] + length
+    return characters_
+
+
+@compiled
+def is_hex(c: int) -> bool:
+    """Say whether a code point is a hexadecimal digit."""
+    return 48 <= c <= 57 or 65 <= c <= 70 or 97 <= c <= 102
+
+
+@compiled
+def boundary(text: Any, at: int, classes: Any) -> bool:
+    r"""Say whether ``\b`` holds before a place."""
+    before = at > 0 and classes[text[at - 1]] & WORD != 0
+    return before != (at < len(text) and classes[text[at]] & WORD != 0)
+
+
+@compiled
+def hex_words(text: Any, classes: Any) -> int:
+    """Return the characters in words such as ``0x1F``."""
+    total, at = 0, 0
+    while at + 2 < len(text):
+        if text[at] == 48 and text[at + 1] | 32 == 120 and is_hex(text[at + 2]) and boundary(text, at, classes):
+            stop = at + 2
+            while stop < len(text) and is_hex(text[stop]):
+                stop += 1
+            if boundary(text, stop, classes):
+                total += stop - at
+            at = stop
+        else:
+            at += 1
+    return total
+
+
+@compiled
+def encoded(text: Any, classes: Any) -> bool:
+    """Say whether a text is encoded data: one long run of it, or more than half of the text."""
+    matched, longest, run, after = 0, 0, 0, np.zeros(2, np.int64)
+    for i in range(len(text)):
+        if _is_base64(text[i]):
+            run += 1
+            if i + 1 < len(text):
+                continue
+        if run >= _BASE64_RUN:
+            matched, longest = matched + run, max(longest, run)
+        run = 0
+    in_word = False
+    for i in range(len(text)):
+        c, after_word = text[i], in_word
+        in_word = classes[c] & WORD != 0
+        if (after_word or not is_hex(c)) and c != _BACKSLASH:
+            continue
+        for kind in range(2):
+            if i >= after[kind] and (kind == 0 or c == _BACKSLASH):
+                stop = _run_end(text, i, kind == 1, classes)
+                matched, longest, after[kind] = matched + stop - i, max(longest, stop - i), stop
+    return longest > _LONG_RUN or 2 * matched > len(text)
+
+
+@compiled
+def _is_base64(c: int) -> bool:
+    return 97 <= c <= 122 or 65 <= c <= 90 or 47 <= c <= 57 or c in (43, 61, NEWLINE)
+
+
+@compiled
+def _run_end(text: Any, at: int, escapes: bool, classes: Any) -> int:
+    """Return the end of the run of bytes or escapes that begins at a place; the place itself if none does."""
+    stop, items = at, 0
+    while True:
+        following = _escape_end(text, stop) if escapes else _byte_end(text, stop, classes)
+        if following == stop:
+            return stop if items >= _RUN else at
+        stop, items = following, items + 1
+
+
+@compiled
+def _escape_end(text: Any, at: int) -> int:
+    if at + 6 > len(text) or text[at] != _BACKSLASH or text[at + 1] != 117:
+        return at
+    for i in range(at + 2, at + 6):
+        if not is_hex(text[i]):
+            return at
+    return at + 6
+
+
+@compiled
+def _byte_end(text: Any, at: int, classes: Any) -> int:
+    r"""Return the end of two hexadecimal digits, perhaps after ``0x`` or ``\x``, and a comma or a space."""
+    n = len(text)
+    if at + 2 > n or not (text[at] == _BACKSLASH or is_hex(text[at])) or not boundary(text, at, classes):
+        return at
+    i = at + 2 if (text[at] == 48 or text[at] == _BACKSLASH) and text[at + 1] == 120 else at
+    if i + 2 > n or not is_hex(text[i]) or not is_hex(text[i + 1]):
+        return at
+    i += 2
+    if i < n and text[i] == 44:
+        return i + 1
+    if not boundary(text, i, classes):
+        return at
+    while i < n and classes[text[i]] & SPACE:
+        i += 1
+    return i

@@ -1,0 +1,32 @@
+"""Signals: OpenCoder's measures of each file, read as one of its language; thresholds are the policy's."""
+
+from __future__ import annotations
+
+from stackcurate import schema
+from stackcurate.kernels.quality_signals import SignalsConfig
+from stackcurate.stage import Stage
+
+signals = Stage(
+    name="signals",
+    table=schema.SIGNALS,
+    reads=("content", "path", "language", "language_type"),
+    config=SignalsConfig,
+    kernel="quality_signals:measure_signals",
+    modules=(
+        "kernels.content",
+        "kernels.quality_code_numba",
+        "kernels.quality_declarations_numba",
+        "kernels.quality_functions_numba",
+        "kernels.quality_lines_numba",
+        "kernels.quality_parse",
+        "kernels.quality_prose_numba",
+        "kernels.quality_specific",
+        "kernels.quality_styles",
+        "kernels.quality_text_numba",
+        "kernels.quality_tokens_numba",
+        "kernels.shingles_numba",
+    ),
+    data=("quality",),
+    requires=("regex",),
+    metrics={"measured": "count_if(signals is not null)"},
+)
