@@ -51,6 +51,7 @@ class Stage:
         data: folders below ``stackcurate/data`` whose files are part of the facts' digest.
         settings: values of the config that are part of the facts' digest; all of them where left out.
         files: values of the config that name files, whose content is part of the facts' digest.
+        service: version of a server that the facts depend on, from the section; part of the facts' digest.
         after: stages whose facts this one reads: their digest is part of its own.
         metrics: name to SQL aggregate over the facts.
     """
@@ -67,6 +68,7 @@ class Stage:
     data: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    service: Callable[[Any], str] | None = None
     after: tuple[Stage, ...] = ()
     metrics: Mapping[str, str] = field(default_factory=dict)
     section: str = ""
@@ -134,6 +136,7 @@ class Stage:
         parts += [f"{name}=={version(name)}" for name in self.requires]
         parts += [_source_digest(name) for name in (*self._modules(), *self.modules)]
         parts += [_data_digest(name) for name in self.data]
+        parts += [self.service(section)] if self.service else []
         parts += [stage.digest(config) for stage in self.after]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
