@@ -89,13 +89,14 @@ def _chunks(ids: Sequence[str], sizes: Sequence[int], limit: int = ROW_GROUP_BYT
 
 
 class _Pack:
-    """One open pack: its row groups' first and last ids, and the row group read last."""
+    """One open pack: its row groups' first and last ids, the ids that were looked at, and the row group read last."""
 
     def __init__(self, workspace: Workspace, path: str) -> None:
         self._file = pq.ParquetFile(path, filesystem=workspace.locate()[0])
         metadata = self._file.metadata
         stats = [metadata.row_group(i).column(0).statistics for i in range(metadata.num_row_groups)]
         self._ranges = [(s.min, s.max) for s in stats]
+        self._ids: dict[int, pa.ChunkedArray] = {}
         self._last: tuple[int, pa.Table | None] = (-1, None)
 
     def close(self) -> None:
@@ -107,12 +108,16 @@ class _Pack:
         return self._last[1]
 
     def take(self, wanted: list[str]) -> Iterator[pa.Table]:
-        """Yield the rows of the wanted ids, which are sorted; row groups that hold none are not read."""
+        """Yield the rows of the wanted ids, which are sorted; contents of row groups that hold none are not read."""
         for index, (first, last) in enumerate(self._ranges):
             inside = wanted[bisect_left(wanted, first) : bisect_right(wanted, last)]
-            if inside:
-                group = self._group(index)
-                yield group.filter(pc.is_in(group["blob_id"], pa.array(inside)))
+            if not inside:
+                continue
+            if index not in self._ids:
+                self._ids[index] = self._file.read_row_group(index, columns=["blob_id"])["blob_id"]
+            here = pc.is_in(self._ids[index], pa.array(inside))
+            if pc.any(here).as_py():
+                yield self._group(index).filter(here)
 
     def between(self, first: str, last: str) -> Iterator[pa.Table]:
         """Yield the rows of a range of ids, row group by row group; `last` is not in it."""

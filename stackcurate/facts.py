@@ -28,7 +28,7 @@ from stackcurate.stages.near_dups import (
     verify,
     with_clusters,
 )
-from stackcurate.stages.tables import OnRows, blob_reader, by_blob, frame, read, write
+from stackcurate.stages.tables import OnRows, blob_reader, by_blob, carry_parts, frame, read, write
 from stackcurate.workspace import Run, Workspace, read_table, runs
 
 if TYPE_CHECKING:
@@ -163,11 +163,12 @@ def ensure_clusters(build: Build, files: DataFrame, languages: DataFrame) -> tup
             before = runs(build.workspace, schema.NEAR_DUPS.name, digest=digest)
             earlier = _rows(build, schema.NEAR_DUPS, before[-1:]) if before and not config.within_language else None
             if not runs(build.workspace, schema.NEAR_DUP_EDGES.name, digest=digest, inputs=inputs):
+                run = build.next_run(schema.NEAR_DUP_EDGES, digest, inputs)
                 if earlier is None:
                     edges = _similar(build, candidate_pairs(bands.join(members, "blob_id"), blobs, config))
                 else:
-                    edges = _more_edges(build, bands, blobs, earlier, before[-1])
-                run = build.next_run(schema.NEAR_DUP_EDGES, digest, inputs)
+                    known = _edge_runs(build, digest, before[-1].inputs)
+                    edges, run = _more_edges(build, bands, blobs, earlier, known, run)
                 write(edges, build.workspace, schema.NEAR_DUP_EDGES, run)
             labels = _labels(build, blobs.count(), _edge_runs(build, digest, inputs))
             clustered = with_clusters(blobs, labels, earlier)
@@ -179,13 +180,21 @@ def ensure_clusters(build: Build, files: DataFrame, languages: DataFrame) -> tup
     return build.read(schema.NEAR_DUPS, found), edges
 
 
-def _more_edges(build: Build, bands: DataFrame, blobs: DataFrame, earlier: DataFrame, before: Run) -> DataFrame:
-    """Return the edges of an earlier run that still stand, and those of the pairs that it did not look at."""
+def _more_edges(
+    build: Build, bands: DataFrame, blobs: DataFrame, earlier: DataFrame, known: list[Run], run: Run
+) -> tuple[DataFrame, Run]:
+    """Return what a run adds to the known edges that still stand, and the run.
+
+    Where all blobs of the earlier run are still there, the run gets its files: all pairs that were not looked at have
+    a blob that is new.
+    """
     pairs = added_pairs(bands, changed_members(blobs, earlier), blobs, build.config[near_dups.section])
-    kept = _rows(build, schema.NEAR_DUP_EDGES, _edge_runs(build, before.digest, before.inputs))
+    if earlier.join(blobs, "blob_id", "left_anti").isEmpty():
+        return _similar(build, pairs), carry_parts(build.workspace, known, run)
+    kept = _rows(build, schema.NEAR_DUP_EDGES, known)
     for side in ("left_blob_id", "right_blob_id"):
         kept = kept.join(blobs.select(blobs["blob_id"].alias(side)), side, "left_semi")
-    return kept.unionByName(_similar(build, pairs)).distinct()
+    return kept.unionByName(_similar(build, pairs)).distinct(), run
 
 
 def _similar(build: Build, pairs: DataFrame) -> DataFrame:
@@ -193,7 +202,7 @@ def _similar(build: Build, pairs: DataFrame) -> DataFrame:
     config = build.config[near_dups.section]
     if not config.verify:
         return unverified(pairs)
-    return verify(by_left(pairs, build.tasks), config, build.blobs)
+    return verify(by_left(pairs), config, build.blobs)
 
 
 def _labels(build: Build, blobs: int, found: list[Run]) -> DataFrame:
@@ -209,10 +218,9 @@ def _rows(build: Build, table: schema.Table, found: list[Run]) -> DataFrame:
     return read(build.spark, build.workspace, table, found)
 
 
-def by_left(pairs: DataFrame, tasks: int) -> DataFrame:
-    """Spread pairs over tasks by their left blob, sorted."""
-    renamed = by_blob(pairs.withColumnRenamed("left_blob_id", "blob_id"), tasks)
-    return renamed.withColumnRenamed("blob_id", "left_blob_id")
+def by_left(pairs: DataFrame) -> DataFrame:
+    """Spread pairs over tasks by their left blob, sorted; few pairs make few tasks, each of which reads much."""
+    return pairs.repartition(pairs["left_blob_id"].substr(1, 4)).sortWithinPartitions("left_blob_id")
 
 
 def _edge_runs(build: Build, digest: str, inputs: str | None) -> list[Run]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -168,23 +167,39 @@ def verify(pairs: DataFrame, config: NearDupConfig, blobs: BlobReader) -> DataFr
     return pairs.mapInArrow(task, spark_schema(schema.NEAR_DUP_EDGES.columns))
 
 
-_CUT_BYTES = 4 * CHUNK_BYTES
-"""Bytes of the pairs that are verified at once: each cut reads much of the packs, since right ends are anywhere."""
+_CUT_BYTES = 8 * CHUNK_BYTES
+"""Bytes of the blobs that are compared at once: each cut reads much of the packs, since right ends are anywhere."""
+_HELD_PAIRS = 1 << 20
+"""Pairs among which cuts are made: 120 MB."""
 
 
 def _verify(batches: Batches, *, config: NearDupConfig, blobs: BlobReader) -> Batches:
-    for batch in batches:
-        for pairs in _bounded(batch):
+    for held in _gathered(batches):
+        for pairs in _bounded(held):
             ids = pa.concat_arrays([pairs["left_blob_id"], pairs["right_blob_id"]]).unique().sort()
             yield similar(pairs, ids, blobs.read(ids), config)
 
 
-def _bounded(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Cut pairs so that the contents of one cut stay below some chunks."""
-    at = pc.cast(pc.divide(pc.cumulative_sum(batch["size"]), _CUT_BYTES), pa.int64()).to_numpy()
-    edges = [0, *(np.flatnonzero(np.diff(at)) + 1).tolist(), batch.num_rows]
-    for start, end in pairwise(edges):
-        yield batch.slice(start, end - start)
+def _gathered(batches: Batches) -> Batches:
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(rows.num_rows for rows in held) >= _HELD_PAIRS:
+            yield pa.concat_batches(held)
+            held = []
+    if held:
+        yield pa.concat_batches(held)
+
+
+def _bounded(pairs: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Cut pairs so that the distinct blobs of one cut stay below some chunks; those of a pair are about as large."""
+    while pairs.num_rows:
+        ends = pa.concat_arrays([pairs["left_blob_id"], pairs["right_blob_id"]]).dictionary_encode().indices
+        _, first = np.unique(ends.to_numpy().reshape(2, -1).T, return_index=True)
+        new = np.bincount(first // 2, minlength=pairs.num_rows)
+        rows = int(np.searchsorted(np.cumsum(new * pairs["size"].to_numpy() // 2), _CUT_BYTES, "right"))
+        yield pairs.slice(0, max(1, rows))
+        pairs = pairs.slice(max(1, rows))
 
 
 def similar(pairs: pa.RecordBatch, ids: pa.Array, contents: pa.Array, config: NearDupConfig) -> pa.RecordBatch:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from stackcurate import schema
 from stackcurate.blobs import BlobReader
 from stackcurate.stage import Batches, RowFunction, spark_schema
-from stackcurate.workspace import Part, Run, Workspace, commit, part_paths, runs
+from stackcurate.workspace import Part, Run, Workspace, carry, commit, part_paths, runs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -87,14 +87,24 @@ def write(
         workspace: where the run is written.
         df: the rows, or what `rows` turns into them inside the writing tasks.
         table: columns of the parts.
-        run: identity of the run; its parts are filled in.
+        run: identity of the run; the new parts are added to those that it has.
         rows: row-local work to do on the way, so that data crosses to Python once.
         on_rows: progress.
     """
     task = partial(_write_parts, workspace=workspace, table=table, run_id=run.run_id, rows=rows)
     with watch(workspace, table, run.run_id, on_rows):
         done = df.mapInArrow(task, spark_schema(PART)).collect()
-    return commit(workspace, replace(run, parts=tuple(Part(**row.asDict()) for row in done)))
+    parts = (*run.parts, *(Part(**row.asDict()) for row in done))
+    return commit(workspace, replace(run, parts=parts))
+
+
+def carry_parts(workspace: Workspace, found: list[Run], run: Run) -> Run:
+    """Return a run that begins with the parts of other runs of its table, which get a second place there."""
+    for other in found:
+        for part in other.parts:
+            source, target = (("tables", run.table, each.run_id, part.path) for each in (other, run))
+            carry(workspace, source, target)
+    return replace(run, parts=tuple(part for other in found for part in other.parts))
 
 
 def _write_parts(

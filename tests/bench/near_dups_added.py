@@ -1,8 +1,10 @@
 """What 5 % more files cost, as a share of a run on all of them.
 
-`python -m tests.bench.near_dups_added WORKSPACE RESULT`. One session does all: a run on the earlier files, one that
-adds the others, and one on all files in a workspace that knows none. So the start of a session and what is compiled
-then are in neither of the two that are compared.
+`python -m tests.bench.near_dups_added FOLDER RESULT`. The files are those of the packages that are installed here and
+`ROTATIONS` of them, so that both runs are longer than what Spark takes to plan a job; the 5 % are in packs of their
+own, as those of a later snapshot are. One session does all: a run on the earlier files, one that adds the others, and
+one on all files in a workspace that knows none. So the start of a session and what is compiled then are in neither of
+the two that are compared.
 """
 
 from __future__ import annotations
@@ -10,44 +12,73 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copytree
+from string import ascii_lowercase, ascii_uppercase, digits
 
 from stackcurate import load_config, schema
+from stackcurate.blobs import PackWriter
 from stackcurate.facts import Build, ensure_clusters
-from stackcurate.workspace import open_workspace, runs
+from stackcurate.kernels.content import blob_id
+from stackcurate.workspace import Run, commit, open_workspace, runs
 from tests.bench.build import say
 from tests.bench.measure import INTERVAL, Sample, sample
+from tests.bench.near_dups import installed_texts
 
-EARLIER = "conv(substring(blob_id, 1, 4), 16, 10) % 21 > 0"
-"""20 files of 21: the others are 5 % more."""
+PARTS = 21
+"""Of the files of the later snapshot, one in so many is new: 5 % more."""
+ROTATIONS = 4
 
 
 def share(folder: str) -> float:
     """Return the CPU seconds of a run that adds files over those of a run on all of them.
 
     Args:
-        folder: a workspace with blobs; a copy of it is made beside it.
+        folder: where the workspaces are made.
     """
-    other = str(copytree(folder, f"{folder}-again"))
+    texts = installed_texts()
+    snapshots(rotated(texts), f"{folder}/grown")
+    copytree(f"{folder}/grown", f"{folder}/whole")
     with sampled() as seen:
-        clustered(folder, EARLIER)
+        clustered(f"{folder}/grown", 1)
         seconds = [spent(seen)]
-        for where in (folder, other):
-            clustered(where, "true")
+        for name in ("grown", "whole"):
+            clustered(f"{folder}/{name}", 2)
             seconds.append(spent(seen))
     added, full = seconds[1] - seconds[0], seconds[2] - seconds[1]
     say(f"{added:.1f} CPU s for 5 % more files, {full:.1f} for all of them")
     return added / full
 
 
-def clustered(folder: str, where: str) -> None:
-    """Cluster the blobs of a workspace for which an expression holds."""
+def rotated(texts: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield texts, and each again with letters and digits rotated: as similar to each other, and to no other one."""
+    for text in texts:
+        for turn in range(ROTATIONS):
+            alphabets = [letters[turn:] + letters[:turn] for letters in (ascii_lowercase, ascii_uppercase, digits)]
+            yield text.translate(
+                bytes.maketrans((ascii_lowercase + ascii_uppercase + digits).encode(), "".join(alphabets).encode())
+            )
+
+
+def snapshots(texts: Iterable[bytes], folder: str) -> None:
+    """Write texts to the packs of a workspace, as two snapshots do."""
+    workspace = open_workspace(folder)
+    writers = [PackWriter(workspace, name) for name in ("earlier", "later")]
+    for text in texts:
+        name = blob_id(text)
+        writers[int(name[:4], 16) % PARTS == 0].add(name, text)
+    for name, writer in zip(("earlier", "later"), writers, strict=True):
+        writer.flush()
+        commit(workspace, Run(table=schema.BLOBS.name, run_id=name, digest="any", parts=tuple(writer.parts)))
+
+
+def clustered(folder: str, count: int) -> None:
+    """Cluster the blobs of the first snapshots of a workspace."""
     workspace = open_workspace(folder)
     under_way = Build(load_config(None, [f'workspace.path="{folder}"']), workspace)
-    blobs = under_way.read(schema.BLOBS, runs(workspace, schema.BLOBS.name)).where(where)
+    blobs = under_way.read(schema.BLOBS, runs(workspace, schema.BLOBS.name)[:count])
     files = blobs.selectExpr("blob_id as file_id", "blob_id", "size")
     facts, edges = ensure_clusters(under_way, files, files.selectExpr("file_id", "'any' as language"))
     say(f"{facts.count():,} files, {edges.count():,} verified edges")

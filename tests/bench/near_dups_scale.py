@@ -1,8 +1,8 @@
 """How near-duplicates grow from 10^4 to 10^6 files, and what that makes of 6 and 100 TB: JSON lines as of a benchmark.
 
-`python -m tests.bench.near_dups_scale [FILES ...]`. Files are generated: 40 words each, and in 4 families of 10 there
-are three files that differ in one word from the first: Jaccard similarity 0.76, and 0.57 to each other. So the similar
-pairs are known.
+`python -m tests.bench.near_dups_scale [FILES ...]`, or `... bucket 10000000` for so many equal sketches in Spark's heap
+of 2 GB. Files are generated: 40 words each, and in 4 families of 10 there are three files that differ in one word from
+the first: Jaccard similarity 0.76, and 0.57 to each other. So the similar pairs are known.
 """
 
 from __future__ import annotations
@@ -155,6 +155,18 @@ def spark(folders: list[str]) -> None:
     session.stop()
 
 
+def bucket(count: int) -> None:
+    """Count the candidate pairs of equal sketches, in the heap that a session has by default."""
+    from stackcurate.session import SparkConfig, spark_session
+    from stackcurate.stages.near_dups import candidate_pairs as spark_pairs
+
+    config, spark_config = NearDupConfig(), SparkConfig()
+    keys = f"transform(sequence(1, {config.bands}), band -> xxhash64(band)) as bands"
+    rows = spark_session(spark_config).range(count).selectExpr("sha1(cast(id as string)) as blob_id", keys)
+    pairs = spark_pairs(rows, rows.selectExpr("blob_id", f"{WORDS}L as size"), config).count()
+    say(f"{count:,} equal sketches in {spark_config.driver_memory}: {pairs:,} candidate pairs")
+
+
 def cost(size: float, rates: Rates, bands: int) -> dict[str, tuple[float, str]]:
     """Return what near-duplicates of a corpus take, reading aside, from the rates of small ones.
 
@@ -203,6 +215,9 @@ def main(arguments: list[str]) -> None:
     """Print the lines, for sizes that are given or for all."""
     if arguments[:1] == ["spark"]:
         spark(arguments[1:])
+        return
+    if arguments[:1] == ["bucket"]:
+        bucket(int(arguments[1]))
         return
     for line in run(tuple(map(int, arguments)) or SIZES):
         sys.stdout.write(f"{as_json(line)}\n")

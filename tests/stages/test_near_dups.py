@@ -93,24 +93,34 @@ def ends_of(edges: pa.Table) -> pa.Array:
 def grown(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pa.Table]:
     """Facts and edges of a run, of a later one that adds to it, and of the first one's blobs again.
 
-    Anchors of hot buckets go, others come. `full`: the edges of a run on the later blobs, the earlier ones first.
+    Anchors of hot buckets go, others come; then all blobs, where nothing goes. `full` and `full_more`: the edges of
+    runs on the later blobs and on all, the earlier ones first.
     """
     texts = random.Random(2).sample(corpus(), len(corpus()))
     first, later = texts[:80], [*texts[6:80], *texts[80:]]
     under_way = build(tmp_path_factory.mktemp("near_dups"), texts, *SMALL)
-    results = [clustered(under_way, step) for step in (first, later, first)]
-    names = [f"{name}_{kind}" for name in ("first", "later", "again") for kind in ("facts", "edges")]
+    results = [clustered(under_way, step) for step in (first, later, first, texts)]
+    names = [f"{name}_{kind}" for name in ("first", "later", "again", "more") for kind in ("facts", "edges")]
     found = dict(zip(names, chain.from_iterable(results), strict=True))
     bands = ensure(under_way, near_dup_bands, blobs_of(spark, texts))
-    members = found["later_facts"].select(["blob_id", "generation"])
+    return found | {
+        "full": full_edges(bands, found["later_facts"], later),
+        "full_more": full_edges(bands, found["more_facts"], texts),
+    }
+
+
+def full_edges(bands: DataFrame, facts: pa.Table, texts: Sequence[bytes]) -> pa.Table:
+    """Return the edges of a run on all texts, ordered by the generations of facts."""
+    members = facts.select(["blob_id", "generation"])
     for flag, value in (("known", False), ("present", True)):
         members = members.append_column(flag, pa.array([value] * len(members)))
-    pairs = added_pairs(bands, spark.createDataFrame(members), blobs_of(spark, later), HOT).toArrow()
+    spark = bands.sparkSession
+    pairs = added_pairs(bands, spark.createDataFrame(members), blobs_of(spark, texts), HOT).toArrow()
     content = {blob_id(text): text for text in texts}
     ends = [[content[one] for one in pairs[f"{side}_blob_id"].to_pylist()] for side in ("left", "right")]
     similarity = pa.array(exact_jaccard(ends[0], ends[1]))
     edges = pairs.drop_columns("size").append_column("similarity", similarity)
-    return found | {"full": edges.filter(pc.greater_equal(similarity, pa.scalar(0.7, pa.float32())))}
+    return edges.filter(pc.greater_equal(similarity, pa.scalar(0.7, pa.float32())))
 
 
 def test_a_later_run_adds_what_a_run_with_the_old_first_would_find(grown: dict[str, pa.Table]) -> None:
@@ -132,6 +142,13 @@ def test_a_later_run_adds_what_a_run_with_the_old_first_would_find(grown: dict[s
     )
     assert grown["again_facts"].equals(grown["first_facts"])
     assert grown["again_edges"].equals(grown["first_edges"])
+
+
+def test_a_run_that_only_adds_repeats_no_edge(grown: dict[str, pa.Table]) -> None:
+    edges = grown["more_edges"]
+
+    assert edges.num_rows > grown["again_edges"].num_rows
+    assert edges.equals(grown["full_more"].sort_by([(name, "ascending") for name in edges.column_names[:2]]))
 
 
 def test_old_first_decides_as_a_full_run(grown: dict[str, pa.Table]) -> None:
