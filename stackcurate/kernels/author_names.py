@@ -24,7 +24,7 @@ GATES = (
 _ESCAPE = r"\\u0[0-4][0-9a-fA-F]{2}"
 _LETTER = rf"(?:[^\W\d_]|{_ESCAPE})"
 _WORD = rf"(?:[^\W\d_a-z]|{_ESCAPE})(?:{_LETTER}|['’.‐-](?={_LETTER}))*+\.?"
-_RUN = re.compile(rf"(?<![\w@./-]){_WORD}(?:[ \t]+(?:[^\W\d_A-Z]{{1,4}}[ \t]+){{0,2}}{_WORD})++")
+_RUN = re.compile(rf"(?<![\w@./-]){_WORD}(?:[ \t]+(?:[^\W\d_A-Z]{{1,4}}[ \t]+){{0,2}}{_WORD})*+")
 _FULL = re.compile(rf"(?:(?<=[ \t])|\A){_WORD}")
 _MAIL = re.compile(r"(?<![\w.+%-])([\w.+%-]{1,64}+)@\w(?:[\w.-]*\w)?")
 _MOST_WORDS = 4

@@ -1,4 +1,4 @@
-"""Language of a file, and whether it is vendored, generated or documentation, as Linguist decides.
+"""Language of a file, and whether it is vendored, generated or documentation, as Linguist decides; agent files.
 
 `.gitattributes` come first, then Linguist's strategies until one language is left: modeline, filename, shebang,
 extension, xml, manpage, heuristics. Where several are left, its classifier chooses; languages that the repository
@@ -30,6 +30,17 @@ _BESIDE = 2
 _ALSO_C = re.compile(r"__cplusplus\b(?!\s*[<>=!])")
 """Asks whether the reader is C++ at all; a comparison asks which C++ it is."""
 _CONDITION = re.compile(r"^[ \t]*#[ \t]*(if|endif)(.*)\n?", re.MULTILINE)
+_AGENT_FILE = re.compile(
+    r"(?:^|/)(?:"
+    r"(?:AGENTS?|CLAUDE|GEMINI|QWEN|CRUSH|WARP)(?:\.local|\.override)?\.md"
+    r"|\.(?:cursor|windsurf|cline|roo|continue)rules|\.goosehints|\.augment-guidelines|\.aider\.conf\.ya?ml"
+    r"|\.(?:cursor|windsurf|roo|continue|augment|trae|amazonq)/rules/.+|\.(?:clinerules|kiro/steering)/.+"
+    r"|\.(?:claude|codex|gemini|opencode)/.+|\.junie/guidelines\.md"
+    r"|\.github/(?:copilot-instructions\.md|(?:instructions|prompts|chatmodes)/.+\.md)"
+    r")$",
+    re.DOTALL,
+)
+"""What coding assistants read as instructions or settings, as their manuals name it."""
 Context = Mapping[str, Any]
 """A value of `language_context.CONTEXT`."""
 _ALONE: Context = {"neighbours": ()}
@@ -125,6 +136,7 @@ def _row(
             _said(context, "generated", lambda: _generated(path, text, rules, config)),
             _said(context, "documentation", lambda: rules.on_path["documentation"](path)),
             _said(context, "detectable", lambda: kind in _COUNTED),
+            _AGENT_FILE.search(path) is not None,
             None if override else wanted,
             None,
         )

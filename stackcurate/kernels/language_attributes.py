@@ -11,13 +11,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import lru_cache
-from itertools import islice
+from itertools import accumulate, islice
 from typing import TypedDict
 
 from stackcurate.kernels.content import decode
 
 MOST_LINES = 1000
-"""Lines that count in one repository: each is tried on each file."""
+"""Lines that count in one repository."""
+MOST_TRIES = 20_000_000
+"""Lines times files of one repository: each is tried on each. A tree of 400,000 files has 50 lines."""
+MOST_BYTES = 4 << 20
+"""Bytes of `.gitattributes` that are read of one repository, the files nearest to its root first."""
+_MOST_COMPONENTS, _MOST_STARS = 32, 4
+"""Components of a pattern, and how many of them are `**`; a line with more says nothing."""
 LONGEST_LINE = 2048
 """Characters of a line; git ignores longer ones. Source: gitattributes(5)."""
 _PREFIX = "linguist-"
@@ -40,10 +46,10 @@ class Overrides(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of one `.gitattributes`: where it holds, and what it says."""
+    """One line of one `.gitattributes`: where it holds, by component, with None for `**`; and what it says."""
 
     folder: tuple[str, ...]
-    pattern: tuple[str, ...]
+    pattern: tuple[re.Pattern[str] | None, ...]
     settings: Mapping[str, Setting]
 
     def matches(self, parts: tuple[str, ...]) -> bool:
@@ -57,20 +63,36 @@ def is_attribute_file(path: str) -> bool:
     return path.rpartition("/")[2] == ".gitattributes"
 
 
-def attribute_lines(contents: Mapping[str, bytes]) -> tuple[Line, ...]:
+def worth_reading(sizes: Mapping[str, int]) -> list[str]:
+    """Return the attribute files of a repository that are read, in the order in which they override each other.
+
+    Args:
+        sizes: bytes of each file by its path.
+    """
+    files = sorted(filter(is_attribute_file, sizes), key=_nearest_to_the_root)
+    ends = accumulate(sizes[path] for path in files)
+    return [path for path, end in zip(files, ends, strict=True) if end <= MOST_BYTES]
+
+
+def attribute_lines(contents: Mapping[str, bytes], tried_on: int = 1) -> tuple[Line, ...]:
     """Read the attribute files of a repository.
 
     Args:
         contents: bytes by the path of each `.gitattributes`; binary ones count as empty.
+        tried_on: number of files of the repository.
 
     Returns:
         The lines that say something of Linguist, in the order in which they override each other; `MOST_LINES` of
-        them at most.
+        them at most, fewer where there are very many files.
     """
     macros: dict[str, dict[str, Setting]] = {}
-    files = sorted(contents, key=lambda path: (path.count("/"), path))
+    files = sorted(contents, key=_nearest_to_the_root)
     lines = (line for path in files for line in _lines(path, decode(contents[path])[0] or "", macros))
-    return tuple(islice(lines, MOST_LINES))
+    return tuple(islice(lines, min(MOST_LINES, MOST_TRIES // max(tried_on, 1))))
+
+
+def _nearest_to_the_root(path: str) -> tuple[int, str]:
+    return path.count("/"), path
 
 
 def overrides(lines: Iterable[Line], path: str) -> Overrides:
@@ -117,7 +139,9 @@ def _lines(path: str, text: str, macros: dict[str, dict[str, Setting]]) -> Itera
             if not folder:
                 macros[pattern.removeprefix("[attr]")] = settings
         elif settings and pattern and pattern[0] != "!" and pattern[-1] != "/":
-            yield Line(folder, _segments(pattern), settings)
+            parts = _segments(pattern)
+            if len(parts) <= _MOST_COMPONENTS and parts.count("**") <= _MOST_STARS:
+                yield Line(folder, tuple(None if part == "**" else _component(part) for part in parts), settings)
 
 
 def _split(line: str) -> tuple[str, str]:
@@ -153,22 +177,24 @@ def _segments(pattern: str) -> tuple[str, ...]:
     return tuple(pattern.removeprefix("/").split("/")) if "/" in pattern else ("**", pattern)
 
 
-def _matches(pattern: Sequence[str], parts: Sequence[str]) -> bool:
-    """Match components, where `**` stands for any number of them; takes linear time in each."""
+def _matches(pattern: Sequence[re.Pattern[str] | None], parts: Sequence[str]) -> bool:
+    """Match components, where None stands for any number of them; takes linear time in each."""
+    if len(pattern) == 2 and pattern[0] is None and pattern[1]:  # a name in any folder, as most lines have it
+        return bool(parts) and pattern[1].match(parts[-1]) is not None
     reached = _past_stars(pattern, {0})
     for part in parts:
-        left = {place for place in reached if place < len(pattern)}
-        stars = {place for place in left if pattern[place] == "**"}
-        passed = {place for place in left if place in stars or _component(pattern[place]).match(part)}
+        left = {place: pattern[place] for place in reached if place < len(pattern)}
+        stars = {place for place, glob in left.items() if glob is None}
+        passed = {place for place, glob in left.items() if glob is None or glob.match(part)}
         reached = _past_stars(pattern, stars | {place + 1 for place in passed})
     return len(pattern) in reached
 
 
-def _past_stars(pattern: Sequence[str], places: set[int]) -> set[int]:
+def _past_stars(pattern: Sequence[re.Pattern[str] | None], places: set[int]) -> set[int]:
     """Add the places behind `**`, which may stand for nothing but at the end: `a/**` is what lies in `a`."""
     found = set(places)
     for place in range(len(pattern) - 1):
-        if place in found and pattern[place] == "**":
+        if place in found and pattern[place] is None:
             found.add(place + 1)
     return found
 

@@ -21,6 +21,8 @@ CONTEXT = pa.struct([
 ])  # fmt: skip
 """What `.gitattributes` say of a file, null for nothing, and the languages of its neighbours, the likeliest first."""
 
+_MOST_ABOVE = 8
+"""Folders above a file that are looked through, beside the root: each is remembered for each folder below it."""
 Evidence = Counter[tuple[str, str]]
 """Number of files by the language that their name tells, and by extension."""
 
@@ -30,7 +32,7 @@ def repository_context(paths: Sequence[str], attributes: Mapping[str, bytes]) ->
 
     Args:
         paths: all paths of one revision.
-        attributes: contents of its `.gitattributes` by path; those that cannot be read are left out.
+        attributes: contents of its `.gitattributes` by path, of those that are `worth_reading` and can be read.
 
     Returns:
         A (N,) array of `CONTEXT`; null where nothing is known.
@@ -38,7 +40,7 @@ def repository_context(paths: Sequence[str], attributes: Mapping[str, bytes]) ->
     >>> repository_context(["a.h", "b.c"], {})[0]["neighbours"].as_py()
     ['C']
     """
-    lines = attribute_lines(attributes)
+    lines = attribute_lines(attributes, len(paths))
     rows = zip(paths, neighbours(paths), strict=True)
     said = [{**overrides(lines, path), "neighbours": list(beside)} for path, beside in rows]
     return pa.array([row if any(value not in (None, []) for value in row.values()) else None for row in said], CONTEXT)
@@ -48,7 +50,7 @@ def neighbours(paths: Sequence[str]) -> list[Names]:
     """Return for each path the languages that it may be of and its repository holds.
 
     First those of files of the same name but for the extension, then those of the same folder, of what lies below
-    it, of the folder above, and so on; within each, the one with most files first.
+    it, of the folder above, and so on, and last of the whole; within each, the one with most files first.
 
     Args:
         paths: all paths of one revision.
@@ -112,5 +114,6 @@ def _places(path: str) -> list[str]:
     ['a/b/c', 'a/b/.', 'a/b/', 'a/', '']
     """
     folders = path.split("/")[:-1]
-    above = ["".join(f"{folder}/" for folder in folders[:depth]) for depth in range(len(folders), -1, -1)]
+    depths = [*range(len(folders), max(len(folders) - _MOST_ABOVE, 0), -1), 0]
+    above = ["".join(f"{folder}/" for folder in folders[:depth]) for depth in depths]
     return [path.rpartition(".")[0], f"{above[0]}.", *above]

@@ -35,31 +35,33 @@ def meant_repositories(repos: pa.Table, requests: pa.Table, copies: str) -> pa.T
     Returns:
         `MEANT`, one row per repository and request.
     """
-    owners, names = pc.utf8_lower(repos["owner"]), _names(repos)
-    ids = pc.utf8_lower(repos["repo_id"])
+    held = repos["repo_id"].combine_chunks()
+    if copies != OWNER_ONLY:
+        repos = pa.concat_tables([repos, _parents(repos)])
     by_owner, by_name = _requests(requests, "owner"), _requests(requests, "repository")
-    wanted = pc.or_kleene(
-        pc.is_in(owners, _values(by_owner)),
-        pc.or_kleene(pc.is_in(names, _values(by_name)), pc.is_in(ids, _values(by_name))),
-    )
+    owners, called = pc.utf8_lower(repos["owner"]), (_names(repos), pc.utf8_lower(repos["repo_id"]), spelled(repos))
+    wanted = pc.is_in(owners, _values(by_owner))
+    for names in called:
+        wanted = pc.or_kleene(wanted, pc.is_in(names, _values(by_name)))
     mask = pc.fill_null(wanted, False)
     created = _first_seen(repos.filter(mask))
     found: dict[tuple[str, str], str] = {}
-    columns = zip(*(c.filter(mask).to_pylist() for c in (repos["repo_id"], owners, names, ids)), strict=True)
-    for repo_id, owner, name, lower in columns:
+    columns = zip(*(c.filter(mask).to_pylist() for c in (repos["repo_id"], owners, *called)), strict=True)
+    for repo_id, owner, *names in columns:
         for row in by_owner.get(owner, ()):
             if not later_than(created.get(repo_id), row):
                 found.setdefault((repo_id, row["request_id"]), "owner")
-        for row in (*by_name.get(name, ()), *by_name.get(lower, ())):
+        for row in (row for name in names for row in by_name.get(name, ())):
             found.setdefault((repo_id, row["request_id"]), "repository")
     if copies != OWNER_ONLY:
         _add_forks(repos, found)
     rows = [{"repo_id": repo, "request_id": request, "via": via} for (repo, request), via in sorted(found.items())]
-    return pa.Table.from_pylist(rows, schema=MEANT)
+    meant = pa.Table.from_pylist(rows, schema=MEANT)
+    return meant.filter(pc.is_in(meant["repo_id"], held))
 
 
 def file_repositories(repos: pa.Table, requests: pa.Table) -> pa.Table:
-    """Return repo_id and lower-case name of the repositories in which a single file is asked to go.
+    """Return repo_id and each lower-case name of the repositories in which a single file is asked to go.
 
     Args:
         repos: repo_id, owner and name.
@@ -67,12 +69,10 @@ def file_repositories(repos: pa.Table, requests: pa.Table) -> pa.Table:
     """
     values = active(requests, "file")["value"].to_pylist()
     prefixes = pa.array({v.rsplit("/", n)[0] for v in values for n in range(1, v.count("/") + 1)}, pa.string())
-    names, ids = _names(repos), pc.utf8_lower(repos["repo_id"])
-    both = pa.concat_tables([
-        pa.table({"repo_id": repos["repo_id"], "prefix": names}), pa.table({"repo_id": repos["repo_id"], "prefix": ids})
-    ])  # fmt: skip
+    called = (_names(repos), pc.utf8_lower(repos["repo_id"]), spelled(repos))
+    every = pa.concat_tables(pa.table({"repo_id": repos["repo_id"], "prefix": names}) for names in called)
     return (
-        both.filter(pc.fill_null(pc.is_in(both["prefix"], prefixes), False))
+        every.filter(pc.fill_null(pc.is_in(every["prefix"], prefixes), False))
         .group_by(["repo_id", "prefix"])
         .aggregate([])
     )
@@ -167,6 +167,25 @@ def _names(repos: pa.Table) -> pa.ChunkedArray:
     return pc.utf8_lower(pc.binary_join_element_wise(repos["owner"], repos["name"], "/"))
 
 
+def spelled(repos: pa.Table) -> pa.ChunkedArray:
+    """Return host, owner and name, in lower case: the repo_id of one whose number is not known.
+
+    Args:
+        repos: repo_id, owner and name.
+    """
+    host = pc.replace_substring_regex(repos["repo_id"], "/.*", "")
+    return pc.utf8_lower(pc.binary_join_element_wise(host, repos["owner"], repos["name"], "/"))
+
+
+def _parents(repos: pa.Table) -> pa.Table:
+    """Return what forks name as that which they were made from, as repositories: it may not be held itself."""
+    ids = pc.unique(pc.utf8_lower(repos["fork_of"].drop_null()))
+    parts = pc.extract_regex(ids, r"^[^/]+/(?P<owner>[^/]+)/(?P<name>.+)$")
+    found = {"repo_id": ids, "owner": pc.struct_field(parts, "owner"), "name": pc.struct_field(parts, "name")}
+    missing = {field.name: pa.nulls(len(ids), field.type) for field in repos.schema if field.name not in found}
+    return pa.table(found | missing).select(repos.schema.names).cast(repos.schema)
+
+
 def _first_seen(repos: pa.Table) -> dict[str, str]:
     """Return the day on which each repository was created, as far as it is known."""
     grouped = repos.group_by("repo_id").aggregate([("created_at", "min")]).to_pylist()
@@ -187,13 +206,19 @@ def later_than(created: str | None, request: Mapping[str, Any]) -> bool:
 def _add_forks(repos: pa.Table, found: dict[tuple[str, str], str]) -> None:
     """Add the forks of what was found, and their forks."""
     forks = repos.filter(pc.is_valid(repos["fork_of"]))
+    parents = pc.utf8_lower(forks["fork_of"])
     children: dict[str, set[str]] = {}
-    for parent, child in zip(forks["fork_of"].to_pylist(), forks["repo_id"].to_pylist(), strict=True):
+    for parent, child in zip(parents.to_pylist(), forks["repo_id"].to_pylist(), strict=True):
         children.setdefault(parent, set()).add(child)
+    full = spelled(repos)
+    named = pc.fill_null(pc.is_in(full, parents.combine_chunks()), False)
+    aliases: dict[str, set[str]] = {}
+    for repo_id, name in zip(*(c.filter(named).to_pylist() for c in (repos["repo_id"], full)), strict=True):
+        aliases.setdefault(repo_id, set()).add(name)
     pending = list(found)
     while pending:
         parent, request_id = pending.pop()
-        for child in children.get(parent, ()):
+        for child in set().union(*(children.get(name, ()) for name in {parent.lower(), *aliases.get(parent, ())})):
             if (child, request_id) not in found:
                 found[child, request_id] = "fork"
                 pending.append((child, request_id))

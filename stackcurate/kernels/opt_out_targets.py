@@ -36,6 +36,8 @@ def target(fields: Mapping[str, str]) -> tuple[str, str] | tuple[None, None]:
     """
     kind = KINDS.get((fields.get("kind") or fields.get("type") or "").lower())
     value = fields.get("value") or fields.get("name")
+    if "kind" in fields and kind is None:  # a person has to read what kind was meant
+        return None, None
     if value is None:
         narrow = next((key for key in ("blob", "file", "path", "repository", "repo") if key in fields), None)
         key = narrow or next((key for key in KINDS if key in fields), None)

@@ -238,11 +238,14 @@ def matches(table: pa.Table, asked: set[tuple[str, str]]) -> Iterator[tuple[int,
 def named(repo: str, repo_id: str, path: str, blob: str) -> tuple[tuple[str, str], ...]:
     """Return all kinds and values by which a request could mean a row."""
     name, other = repo.lower(), repo_id.lower()
+    spelled = f"{other.partition('/')[0]}/{name}"
     return (
         ("owner", name.rpartition("/")[0]),
         ("repository", name),
         ("repository", other),
+        ("repository", spelled),
         ("blob", blob),
         ("file", f"{name}/{path}".lower()),
         ("file", f"{other}/{path}".lower()),
+        ("file", f"{spelled}/{path}".lower()),
     )

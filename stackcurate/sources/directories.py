@@ -50,7 +50,7 @@ class SourcesConfig:
     git_fetch_s: float = setting(900.0, "seconds that one fetch may take")
     git_attempts: int = setting(3, "times that a fetch is tried in one run where the host does not answer")
     git_depth: int = setting(
-        1, "commits of HEAD's history that are fetched; one is enough for the files, and HEAD's author is all it tells"
+        1, "commits of HEAD's history that are fetched; one is enough for the files; requests of authors need all"
     )
     git_protocols: tuple[str, ...] = setting(("https",), "protocols that addresses of repositories may have")
     git_cache: str = setting("", "folder of mirrors, on each worker; the default lies in the temporary folder")

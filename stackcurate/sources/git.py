@@ -99,7 +99,7 @@ def describe(path: str, timeout_s: float) -> Head:
     people: Authors = ()
     with session(folder, commit) as private, suppress(Halt):
         owner, name = _origin(folder, private, timeout_s)
-        people = _authors(private, commit, timeout_s)
+        people = _authors(folder, private, commit, timeout_s)
         times = _times(private, commit, timeout_s)
     oldest, newest = (min(times), times[0]) if times else (None, None)
     return Head(revision=commit, branch=branch, owner=owner, name=name, oldest=oldest, newest=newest,
@@ -280,9 +280,12 @@ def _times(session: dict[str, str], commit: str, timeout_s: float) -> list[float
         return [float(line[0]) for line in words if len(line) == 2 and line[0].isdigit() and len(line[0]) < 12]
 
 
-def _authors(session: dict[str, str], commit: str, timeout_s: float) -> Authors:
+def _authors(folder: Path, session: dict[str, str], commit: str, timeout_s: float) -> Authors:
+    """Return who made the commits; an author without a name stands for those of commits that are not looked at."""
     arguments = ("log", "--no-patch", f"--max-count={_COMMITS}", "--format=%ae%x00%an", commit)
     with run(session, arguments, timeout_s) as (_, output):
         found = Counter(line.rstrip(b"\n")[:_NAME_BYTES] for line in output)
     people = ((line.decode("utf-8", "replace").split("\0"), commits) for line, commits in found.items())
-    return tuple(sorted((pair[0], pair[1], commits) for pair, commits in people if len(pair) == 2))
+    seen = sorted((pair[0], pair[1], commits) for pair, commits in people if len(pair) == 2)
+    more = os.path.lexists(folder / "shallow") or found.total() >= _COMMITS
+    return (*seen, *([("", "", 0)] if more else []))

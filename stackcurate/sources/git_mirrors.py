@@ -72,6 +72,11 @@ class Mirror:
     partial: bool
 
 
+_PATH = re.compile(r"/[\w.~%+@/()\[\],=!-]+")
+_ESCAPED = re.compile(r"%(2[DE]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)", re.IGNORECASE)
+"""Letters, digits and `-._~`. Source: RFC 3986, 2.3 and 6.2.2.2."""
+
+
 def address(url: str, protocols: tuple[str, ...]) -> str | None:
     """Return a clean address: no user, password, query or fragment; None where it is none that git may fetch.
 
@@ -85,13 +90,14 @@ def address(url: str, protocols: tuple[str, ...]) -> str | None:
         host = (parts.hostname or "") + (f":{parts.port}" if parts.port else "")
     except ValueError:
         return None
-    plain = re.fullmatch(r"[a-z0-9.-]*(?::\d+)?|\[[0-9a-f:.]+\](?::\d+)?", host)
-    path = re.fullmatch(r"/[\w.~%+@/()\[\],=!-]+", parts.path)
-    if parts.scheme not in protocols or not plain or not path or bool(host) == (parts.scheme == "file"):
+    # What need not be escaped is not: else one repository has many names, and requests know one.
+    path = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), parts.path)
+    plain = re.fullmatch(r"[a-z0-9.-]*(?::\d+)?|\[[0-9a-f:.]+\](?::\d+)?", host) and _PATH.fullmatch(path)
+    if parts.scheme not in protocols or not plain or bool(host) == (parts.scheme == "file"):
         return None
-    if len(url) > 2000 or re.search(r"[\x00-\x20\x7f]", url.strip()) or ".." in parts.path.split("/"):
+    if len(url) > 2000 or re.search(r"[\x00-\x20\x7f]", url.strip()) or ".." in path.split("/"):
         return None
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    return urlunsplit((parts.scheme, host, path, "", ""))
 
 
 @contextmanager

@@ -4,15 +4,16 @@ Requests name what they mean as it was called on some day. Here they get further
 nor a transfer changes, and the names that these numbers bore. Matching stays a comparison of names, and a new name
 does not bring back what was opted out.
 
-An author takes out the repositories whose commits, as many as were looked at, are all his; one commit among those of
-others takes nothing out, so that nobody removes what is not his. A commit takes out the repositories that were read
-at it. Both hold for what these repositories become later.
+An author takes out the repositories whose commits are all his; one commit among those of others takes nothing out, nor
+does a history that was not read to its end (`sources.git_depth`), so that nobody removes what is not his. A commit
+takes out the repositories that were read at it. Both hold for what these repositories become later.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import reduce
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stackcurate import schema
-from stackcurate.kernels.opt_out_match import active, later_than
+from stackcurate.kernels.opt_out_match import active, later_than, spelled
 from stackcurate.kernels.opt_out_targets import spelled_author
 from stackcurate.sources.authors import keyed_hash
 from stackcurate.sources.selection import names_of
@@ -46,8 +47,13 @@ def in_all_names(workspace: Workspace, requests: pa.Table) -> pa.Table:
         `schema.OPT_OUTS`: the requests, then further rows with the same request_id and no source.
     """
     asked = [row for row in active(requests).to_pylist() if row["kind"] in ("owner", "repository", "file")]
+    return pa.concat_tables([requests, _more(asked, _in_all_names(workspace, asked))])
+
+
+def _in_all_names(workspace: Workspace, asked: list[Row]) -> Callable[[Row], Iterable[Wish]]:
+    """Return what gives the names of what a request names."""
     if not asked or not runs(workspace, schema.REPO_RECORDS.name):
-        return requests
+        return lambda _: ()
     logins = _logins(workspace, {row["value"] for row in asked if row["kind"] == "owner"})
     repositories = {_repository(row) for row in asked if row["kind"] != "owner"}
     by_owner, by_name = _bearers(workspace, {name for names in logins.values() for name in names}, repositories)
@@ -67,11 +73,11 @@ def in_all_names(workspace: Workspace, requests: pa.Table) -> pa.Table:
         for name in (name for number in found for name in borne[number]):
             yield ("file" if path else "repository"), name + path
 
-    return _added(requests, asked, wishes)
+    return wishes
 
 
 def with_authors(workspace: Workspace, requests: pa.Table) -> pa.Table:
-    """Add to requests of authors and of commits the repositories that they take out.
+    """Add to requests of authors and of commits the repositories that they take out, in all their names.
 
     Args:
         workspace: holds `authors` and `repos`.
@@ -95,16 +101,16 @@ def with_authors(workspace: Workspace, requests: pa.Table) -> pa.Table:
         taken = at[row["value"]] if row["kind"] == "commit" else own[row["request_id"]]
         yield from (("repository", repo_id.lower()) for repo_id in taken)
 
-    return _added(requests, asked, wishes)
+    return pa.concat_tables([requests, in_all_names(workspace, _more(asked, wishes))])
 
 
-def _added(requests: pa.Table, asked: Iterable[Row], wishes: Callable[[Row], Iterable[Wish]]) -> pa.Table:
-    """Add a row for each wish of a request that is not the request's own."""
-    more = [
+def _more(asked: Iterable[Row], wishes: Callable[[Row], Iterable[Wish]]) -> pa.Table:
+    """Return a row for each wish of a request that is not the request's own."""
+    rows = [
         {**row, "kind": kind, "value": value, "source": None}
         for row in asked for kind, value in sorted(set(wishes(row)) - {(row["kind"], row["value"])})
     ]  # fmt: skip
-    return pa.concat_tables([requests, pa.Table.from_pylist(more, schema=schema.OPT_OUTS.columns)])
+    return pa.Table.from_pylist(rows, schema=schema.OPT_OUTS.columns)
 
 
 def _repository(row: Row) -> str:
@@ -130,26 +136,27 @@ def _bearers(
     """Return repo_id and day of creation of the repositories that some owners have or had, and that bore some names."""
     by_owner, by_name = defaultdict(list), defaultdict(list)
     who, what = pa.array(owners, pa.string()), pa.array(repositories, pa.string())
+    spellings = ("called", "repo_id", "spelled")
 
     def meant(names: pa.Table) -> pa.Array:
-        named = pc.or_(pc.is_in(names["called"], what), pc.is_in(names["repo_id"], what))
-        return pc.or_(pc.is_in(names["owner"], who), named)
+        return reduce(pc.or_, (pc.is_in(names[name], what) for name in spellings), pc.is_in(names["owner"], who))
 
     for row in _names(workspace, meant):
         by_owner[row["owner"]].append(row)
-        for name in (row["called"], row["repo_id"]):
-            by_name[name].append(row)
+        for name in spellings:
+            by_name[row[name]].append(row)
     return by_owner, by_name
 
 
 def _names(workspace: Workspace, wanted: Where) -> Iterator[Row]:
-    """Yield repo_id, owner, name in full and day of creation, for each name that a repository bears or bore."""
+    """Yield repo_id, owner, name in full without and with host, and day of creation, for each name ever borne."""
     for rows in _records(workspace, ("repo_id", "owner", "name", "former_names", "fork_of", "created_at")):
         names = names_of(rows)
         table = pa.table({
             "repo_id": pc.utf8_lower(names["repo_id"]),
             "owner": pc.utf8_lower(names["owner"]),
             "called": pc.utf8_lower(pc.binary_join_element_wise(names["owner"], names["name"], "/")),
+            "spelled": spelled(names),
             "created": pc.strftime(names["created_at"], "%Y-%m-%d"),
         })  # fmt: skip
         yield from table.filter(pc.and_(pc.is_valid(table["called"]), wanted(table))).to_pylist()

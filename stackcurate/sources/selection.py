@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stackcurate import schema
-from stackcurate.kernels.opt_out_match import active, meant_repositories
+from stackcurate.kernels.opt_out_match import active, meant_repositories, spelled
 from stackcurate.kernels.opt_outs import OWNER_ONLY
 from stackcurate.sources.repos_config import ReposConfig
 from stackcurate.stage import Batches, spark_schema
@@ -94,7 +94,8 @@ def opted_out(records: DataFrame, requests: pa.Table, copies: str) -> list[str]:
     task = partial(_named, requests=kept)
     named = records.select(*columns).mapInArrow(task, spark_schema(_NAMES)).toArrow()
     out = set(meant_repositories(named, requests, OWNER_ONLY)["repo_id"].to_pylist())
-    fresh = set() if copies == OWNER_ONLY else set(out)
+    asked = active(requests, "repository")["value"].to_pylist()  # what was forked may not be known itself
+    fresh = set() if copies == OWNER_ONLY else {*out, *asked}
     forks = records.where("fork_of is not null").select("repo_id", "fork_of")
     while fresh:
         parents = frame(records.sparkSession, pa.table({"fork_of": sorted(fresh)})).hint("broadcast")
@@ -148,10 +149,9 @@ def _named(batches: Batches, *, requests: pa.Table) -> Batches:
     for batch in batches:
         rows = names_of(batch)
         full = pc.utf8_lower(pc.binary_join_element_wise(rows["owner"], rows["name"], "/"))
-        hit = pc.or_kleene(
-            pc.is_in(pc.utf8_lower(rows["owner"]), value_set=owners),
-            pc.or_kleene(pc.is_in(full, value_set=asked), pc.is_in(pc.utf8_lower(rows["repo_id"]), value_set=asked)),
-        )
+        hit = pc.is_in(pc.utf8_lower(rows["owner"]), value_set=owners)
+        for names in (full, pc.utf8_lower(rows["repo_id"]), spelled(rows)):
+            hit = pc.or_kleene(hit, pc.is_in(names, value_set=asked))
         yield from rows.filter(pc.fill_null(hit, False)).to_batches()
 
 

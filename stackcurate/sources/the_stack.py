@@ -164,7 +164,7 @@ def _v1(rows: list[dict[str, Any]], source: str) -> Iterator[tuple[Repository, l
 
 
 def _of_files(layout: _Layout, rows: list[dict[str, Any]], source: str) -> Iterator[tuple[Repository, list[_File]]]:
-    """Yield the repositories of rows that are files each; a row without a path is a repository without a commit."""
+    """Yield the repositories of rows that are files each; a row without a path is a repository without files."""
     found: dict[tuple[str, str], tuple[dict[str, Any], list[_File]]] = {}
     for row in rows:
         if row[layout.name]:
@@ -172,7 +172,8 @@ def _of_files(layout: _Layout, rows: list[dict[str, Any]], source: str) -> Itera
             files += [layout.file(row)] if row.get(layout.path) else []
     for row, files in found.values():
         repository = layout.repository(row, source)
-        yield (repository if files else replace(repository, error=Reason.NO_HEAD.value)), files
+        whole = files or repository.revision
+        yield (repository if whole else replace(repository, error=Reason.NO_HEAD.value)), files
 
 
 def _of_repositories(

@@ -25,16 +25,18 @@ def joined_files(spark: SparkSession, folder: str, repositories: str = "%") -> D
     Args:
         spark: the session.
         folder: holds `metadata` and `contents`; Spark has to be able to read it.
-        repositories: SQL pattern of `owner/name`; contents of no other ones are carried.
+        repositories: SQL pattern of `owner/name`; contents that no file of these has are left out first.
 
     Returns:
-        A row per file: the repository's columns, `content_id`, `file_path`, `size_bytes`, and `content`, null for a
-        stub. A content that stands under several languages is joined once.
+        A row per file, and one without a path for a repository that has none: the repository's columns, `content_id`,
+        `file_path`, `size_bytes`, and `content`, null for a stub. A content that stands under several languages is
+        joined once.
     """
     from pyspark.sql import functions as F
 
     repos = spark.read.parquet(f"{folder.rstrip('/')}/metadata").where(F.col("repo_path").like(repositories))
-    files = repos.select(*_REPOSITORY, F.explode("files").alias("file"))
+    files = repos.select(*_REPOSITORY, F.explode_outer("files").alias("file"))
     files = files.select(*_REPOSITORY, *(f"file.{name}" for name in _FILE))
     texts = spark.read.parquet(f"{folder.rstrip('/')}/contents").select("content_id", "content")
-    return files.join(texts.dropDuplicates(["content_id"]), "content_id", "left")
+    wanted = texts.join(files.select("content_id"), "content_id", "left_semi")
+    return files.join(wanted.dropDuplicates(["content_id"]), "content_id", "left")

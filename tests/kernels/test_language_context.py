@@ -10,7 +10,14 @@ import pyarrow as pa
 import pytest
 
 from stackcurate.kernels.language import LanguageConfig, detect
-from stackcurate.kernels.language_attributes import MOST_LINES, attribute_lines, overrides
+from stackcurate.kernels.language_attributes import (
+    MOST_BYTES,
+    MOST_LINES,
+    MOST_TRIES,
+    attribute_lines,
+    overrides,
+    worth_reading,
+)
 from stackcurate.kernels.language_context import CONTEXT, neighbours, repository_context
 from stackcurate.kernels.language_tokens import tokens
 
@@ -94,6 +101,21 @@ def test_hostile_attributes_take_no_time() -> None:
 
     assert overrides(attribute_lines({".gitattributes": stars}), "d/" * 200 + "a" * 900)["vendored"] is None
     assert len(attribute_lines({".gitattributes": many})) == MOST_LINES
+    assert len(attribute_lines({".gitattributes": many}, 400_000)) == MOST_TRIES // 400_000
+    sizes = {"a/.gitattributes": MOST_BYTES, ".gitattributes": 1, "a/b/.gitattributes": 1, "a.c": 1}
+    assert worth_reading(sizes) == [".gitattributes"]
+
+
+def test_hostile_trees_take_neither_time_nor_memory() -> None:
+    distinct = "".join("/".join(f"*[!\\{i:03}{j}]*" for j in range(8)) + " linguist-vendored\n" for i in range(600))
+    stars = "".join(f"{'**/a/' * 15}{i} linguist-vendored\n" for i in range(1000))
+    deep = [f"{'/'.join([f'd{i}'] * 99)}/x.{end}" for i in range(300) for end in ("h", "cc")]
+
+    start = time.process_time()
+    for text in (distinct, stars):
+        repository_context(["a/" * 99 + "a.c"] * 20, {".gitattributes": text.encode()})
+    assert neighbours(deep)[0] == ("C++",)
+    assert time.process_time() - start < 5
 
 
 def test_neighbours_are_nearest_first() -> None:

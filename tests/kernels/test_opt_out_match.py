@@ -47,6 +47,25 @@ def test_forks_and_their_forks_go_as_the_policy_says() -> None:
     assert meant("repository\nacme/rocket\n", "forks") == {"git/1": "repository", "git/2": "fork", "git/3": "fork"}
 
 
+@pytest.mark.parametrize(
+    ("asked", "parent", "out"),
+    [
+        ("repository\nacme/rocket\n", "git/acme/rocket", {"git/1", "git/2"}),  # by name, where the number is known
+        ("repository\ngone/away\n", "git/Gone/Away", {"git/2"}),  # the parent was never read
+        ("owner\ngone\n", "git/gone/away", {"git/2"}),
+        ("repository\ngit/7\n", "git/7", {"git/2"}),
+        ("repository\ngit/acme/rocket\n", "git/1", {"git/1", "git/2"}),
+        ("owner\ngone\n", "git/7", set()),
+    ],
+)
+def test_forks_go_however_their_parent_is_named(asked: str, parent: str, out: set[str]) -> None:
+    rows = [row | {"fork_of": parent if row["repo_id"] == "git/2" else None} for row in repos().to_pylist()]
+    table = pa.Table.from_pylist(rows, schema=repos().schema)
+
+    assert set(meant_repositories(table, requests(asked), "forks")["repo_id"].to_pylist()) == out
+    assert "git/2" not in meant_repositories(table, requests(asked), "owner-only")["repo_id"].to_pylist()
+
+
 def test_owner_now_leaves_out_what_came_later() -> None:
     now = "owner,scope,requested_at\nacme,now,2026-01-01\n"
 
@@ -71,7 +90,11 @@ def test_files_blobs_and_copies_are_found() -> None:
         [dict(zip(("file_id", "repo_id", "path", "blob_id"), row, strict=True)) for row in rows]
     )
     asked = requests(f"kind,value\nfile,acme/rocket/src/a.c\nblob,{blob}\n")
+    with_host = requests("kind,value\nfile,git/acme/rocket/src/a.c\n")
 
+    assert hits(files, repos(), with_host, meant_repositories(repos(), with_host, "forks"))["file_id"].to_pylist() == [
+        "f1"
+    ]
     found = hits(files, repos(), asked, meant_repositories(repos(), asked, "forks"))
     copies = copies_of(files, found, {"b1": "b1", "b4": "b1"})
 

@@ -182,4 +182,8 @@ def test_authors_are_counted_and_only_their_hashes_leave(tmp_path: Path) -> None
     }
     assert keyed_hash(b"key", "ada l") in {found["name_hash"] for found in rows}
     assert "example.org" not in repr(row)
+
+    (folder / ".git" / "shallow").write_text(f"{made}\n")
+    shallow, _ = read(discover([folder])[0])
+    assert [people[2] for people in shallow.authors] == [1, 0]  # the rest was made by people unknown
     assert "example.org" not in repr(rows)

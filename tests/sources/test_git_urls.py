@@ -238,6 +238,17 @@ def test_list_carries_what_a_host_said(tmp_path: Path) -> None:
     assert git_urls.described(again) == first
 
 
+def test_a_repository_has_one_name_however_its_address_is_escaped(tmp_path: Path) -> None:
+    plain, escaped = "https://github.com/Octo/a-b.git", "https://github.com/%4Fct%6f/a%2db.git"
+    (tmp_path / "list.txt").write_text(f"{escaped}\n{plain}\nhttps://github.com/x/%2E%2e/y\nhttps://h.example/a%0Ab\n")
+
+    one, refused, other = discover([f"git:{tmp_path / 'list.txt'}"])
+
+    assert (one.path, git_urls.described(one).repo_id) == (plain, "github/octo/a-b")
+    assert refused.path == "(refused) line 3"
+    assert other.path == "https://h.example/a%0Ab"
+
+
 def test_list_that_is_missing_or_empty_says_so(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("# nothing\n")
     for name in ("absent", "empty"):

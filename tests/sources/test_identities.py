@@ -100,6 +100,7 @@ def test_an_author_takes_out_what_is_his_alone(workspace: Workspace) -> None:
     people(
         workspace, ("git/a", "ada@x.example"), ("git/b", "ada@x.example"), ("git/b", "other@x.example"),
         ("git/c", "41+Ada@users.noreply.github.com"), ("git/d", "ada@x.example"), ("git/d", "ada@y.example"),
+        ("git/e", "ada@x.example"), ("git/e", ""),  # and commits that were not looked at
     )  # fmt: skip
 
     def taken(text: str) -> set[str]:
@@ -120,6 +121,14 @@ def test_a_commit_takes_out_what_was_read_at_it(workspace: Workspace) -> None:
     ])  # fmt: skip
 
     assert added(with_authors(workspace, requests(f"commit\n{'a' * 40}\n"))) == {("repository", "git/a")}
+
+
+def test_what_an_author_took_out_stays_out_once_its_number_and_other_names_are_known(told: Workspace) -> None:
+    people(told, ("github/alice/old", "ada@x.example"))
+
+    assert added(with_authors(told, requests("author\nada@x.example\n"))) == {
+        ("repository", name) for name in ("github/alice/old", "alice/old", "alice2/new", "github/1")
+    }
 
 
 def take(spark: SparkSession, workspace: Workspace, tmp_path: Path, server: Server, name: str) -> dict[str, Any]:

@@ -129,6 +129,7 @@ def tangle(spark: SparkSession) -> DataFrame:
         {"owner": "erin", "name": "old"},
         {"owner": "frank", "name": "x", "created_at": datetime(2024, 1, 1, tzinfo=UTC)},
         {"owner": "alicea", "name": "old"},
+        {"owner": "gina", "name": "copy", "fork": True, "fork_of": "github/99"},
     ))  # fmt: skip
 
 
@@ -138,6 +139,8 @@ def tangle(spark: SparkSession) -> DataFrame:
         ("alice\n", FORKS, {1, 2, 3}),
         ("alice/old\n", OWNER_ONLY, {1}),
         ("github/2\n", FORKS, {2, 3}),
+        ("github/bob/new\n", OWNER_ONLY, {1}),
+        ("github/99\n", FORKS, {7}),
         ("owner,requested_at,scope\nfrank,2023-01-01,now\n", FORKS, set()),
         ("owner,requested_at,scope\nfrank,2025-01-01,now\n", FORKS, {5}),
     ],
@@ -153,7 +156,7 @@ def test_selection_keeps_every_row_and_gives_addresses(spark: SparkSession) -> N
         tangle(spark), ReposConfig(allow=("erin", "bob", "carol"), deny=("carol",)), requests("bob\n"), OWNER_ONLY
     )
 
-    assert counts(chosen) == {"selected": 1, "opted_out": 1, "denied": 1, "not_allowed": 3}
+    assert counts(chosen) == {"selected": 1, "opted_out": 1, "denied": 1, "not_allowed": 4}
     assert list(clone_urls(chosen)) == ["https://github.com/erin/old.git"]
 
 

@@ -174,7 +174,8 @@ def test_full_corpus_of_v3_is_joined_to_its_contents(spark: SparkSession, tmp_pa
     ]
     facts = {"branch": "dev", "stars": 4, "is_org_owned": False}
     row = {"repo_path": "Octo/Cat", "repo_id": 77, "commit_id": "c" * 40, "github_metadata": facts, "files": files}
-    write(tmp_path / "full" / "metadata", metadata, row, {**row, "repo_path": "other/one", "repo_id": 78})
+    others = ({"repo_path": "other/one", "repo_id": 78}, {"repo_path": "Octo/Bare", "repo_id": 80, "files": []})
+    write(tmp_path / "full" / "metadata", metadata, row, *(row | other for other in others))
     held = pa.schema([("content_id", _S), ("content", _S)])
     write(tmp_path / "full" / "contents" / "language=Python", held, {"content_id": "1" * 40, "content": TEXT})
     for language in ("C", "C++"):
@@ -185,8 +186,9 @@ def test_full_corpus_of_v3_is_joined_to_its_contents(spark: SparkSession, tmp_pa
     folder = listed_once(
         lambda: joined_files(spark, str(tmp_path / "full"), "Octo/%"), place, "one", "repo_path"
     )  # fmt: skip
-    ((cat, entries),) = found(Path(folder))
+    (bare, none), (cat, entries) = sorted(found(Path(folder)), key=lambda one: -int(one[0].repo_id[7:]))
 
+    assert (bare.repo_id, bare.revision, bare.error, none) == ("github/80", "c" * 40, None, [])
     assert (cat.repo_id, cat.revision, cat.stars, cat.owner_type) == ("github/77", "c" * 40, 4, "user")
     assert {f.path: (f.content, f.error) for f in entries} == {
         "a.py": (TEXT.encode(), None), "a.h": (b"int one;\n", None), "stub.bin": (None, "not_held")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from pyspark.sql import functions as F
 from typer.testing import CliRunner
 
 from stackcurate import sample, stages
@@ -49,7 +50,7 @@ def test_spark_sees_the_repository_of_each_candidate(spark: SparkSession, worksp
     rows = [
         {
             "repo_id": repo, "revision": None if repo == "c" else "1", "path": path, "blob_id": blob_id(content),
-            "file_id": file_id(repo, "1", path), "content": content,
+            "file_id": file_id(repo, "1", path), "content": content, "size": len(content), "input_id": repo,
         }
         for (repo, path), content in FILES.items()
     ]  # fmt: skip
@@ -62,6 +63,10 @@ def test_spark_sees_the_repository_of_each_candidate(spark: SparkSession, worksp
     assert found == {file_id(repo, "1", path): decided for (repo, path), decided in EXPECTED.items()}
     (vendored,) = [row for row in facts if row["vendored"]]
     assert vendored["file_id"] == file_id("mixed", "1", "sub/a.inc")
+
+    apart = files.withColumn("input_id", F.col("path"))
+    alone = stages.language(with_context(candidates, apart, BlobReader(workspace, packs))).toArrow()
+    assert not {"attributes", "repository"} & set(alone["strategy"].to_pylist())
 
 
 def written(root: Path) -> Path:
