@@ -96,7 +96,7 @@ class Checkpoints:
         if self.pending is None:
             return None
         (progress, writing), self.pending = self.pending, None
-        answers = self.ours.gather(writing.answer())
+        answers = self.ours.collect(writing.answer())
         wrong = [answer for answer in answers if isinstance(answer, str)]
         return self.ours.alone(
             lambda: self._give_up(progress.step, wrong[0]) if wrong else self._name(progress, writing, answers)
@@ -114,8 +114,10 @@ class Checkpoints:
 
     def _give_up(self, step: int, why: str) -> NoReturn:
         shutil.rmtree(self._fresh(step), ignore_errors=True)
+        free = shutil.disk_usage(self.folder).free  # torch's own words for a full disk say nothing of it
         raise TrainError(
-            f"the checkpoint of step {step} cannot be written ({why}); older ones are whole. Free some space"
+            f"the checkpoint of step {step} cannot be written ({why}; {free / 1e6:,.0f} MB are free); "
+            "older ones are whole"
         )
 
     def _name(self, progress: Progress, writing: Writing, shares: list[Share]) -> Path:
@@ -239,4 +241,4 @@ def check_space(folder: Path, parameters: int) -> None:
     """
     needed, free = parameters * BYTES_PER_PARAMETER, shutil.disk_usage(folder).free
     if free < needed:
-        raise TrainError(f"{folder}: a checkpoint needs {needed / 1e9:,.1f} GB, {free / 1e9:,.1f} GB are free")
+        raise TrainError(f"{folder}: a checkpoint needs {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free")

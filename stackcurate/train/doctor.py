@@ -59,7 +59,6 @@ _TO_90 = ("sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90")
 _TO_120 = ("sm_70", "sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120")
 _NO_VOLTA = ("sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120")
 TORCH_WHEELS = (
-    TorchWheels("2.6", "cu124", _TO_90, "default"),
     TorchWheels("2.7", "cu126", _TO_90, "default"),
     TorchWheels("2.8", "cu128", _TO_120, "default"),
     TorchWheels("2.9", "cu128", _TO_120, "default"),
@@ -73,9 +72,9 @@ TORCH_WHEELS = (
 """Source: strings of the wheels of 2.7.1, 2.10.0 and 2.11.0; for the others PyTorch's issues 157517 (sm_70 stays in
 cu128), 172352 (cu126 for Volta) and 190385 (2.15 has no CUDA 12.6)."""
 LAST_VOLTA = "2.14"
-VOLTA_REMEDY = 'uv pip install "torch>=2.6,<2.15" --torch-backend=cu126'
-UPGRADE_REMEDY = 'uv pip install --upgrade "torch>=2.6" --torch-backend=auto'
-OLDEST = (2, 6)
+VOLTA_REMEDY = 'uv pip install "torch>=2.7,<2.15" --torch-backend=cu126'
+UPGRADE_REMEDY = 'uv pip install --upgrade "torch>=2.7" --torch-backend=auto'
+OLDEST = (2, 7)
 """FSDP2 and distributed checkpoints as the trainer uses them."""
 LAST_VOLTA_DRIVER = 580
 """Source: NVIDIA, R580 is the last branch of drivers that supports Volta."""
@@ -139,7 +138,7 @@ def diagnose(torch_version: str, architectures: Sequence[str], gpus: Sequence[Gp
     """
     numbers = tuple(int(number) for number in re.findall(r"\d+", torch_version)[:2])
     if numbers < OLDEST:
-        yield Finding("torch", "missing", f"{torch_version}, older than 2.6", UPGRADE_REMEDY)
+        yield Finding("torch", "missing", f"{torch_version}, older than 2.7", UPGRADE_REMEDY)
         return
     built = " ".join(architectures) if architectures else "no CUDA"
     yield Finding("torch", "ok", f"{torch_version} ({built})")
@@ -166,7 +165,7 @@ def _kernels(torch_version: str, architectures: Sequence[str], gpu: Gpu) -> Find
         return Finding("kernels", "missing", why, UPGRADE_REMEDY)
     wheels = find_wheels(torch_version)
     if not architectures:
-        where = f"any from 2.6 to {LAST_VOLTA} of the cu126 index has it"
+        where = f"any from 2.7 to {LAST_VOLTA} of the cu126 index has it"
     elif wheels is not None and wheels.volta == "cu126":
         where = f"{wheels.version} of the cu126 index has it"
     else:

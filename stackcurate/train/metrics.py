@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from stackcurate.errors import MissingDependencyError
+from stackcurate.errors import MissingDependencyError, TrainError
 
 METRICS, EVENTS, PLOT, BOARD = "metrics.jsonl", "events.jsonl", "loss.png", "tensorboard"
 PEAKS: tuple[tuple[str, float], ...] = (
@@ -77,8 +77,11 @@ class Metrics:
 
 
 def _append(path: Path, line: Mapping[str, Any]) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + os.linesep)
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + os.linesep)
+    except OSError as error:
+        raise TrainError(f"{path}: cannot be written ({error.strerror}); free some space, then --resume") from error
 
 
 def read_metrics(folder: str | Path) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ fp32. In fp32 the casts do nothing, and the logits are those of `transformers` t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,19 @@ from stackcurate.train.shapes import Shape
 
 EPSILON = 1e-5
 """Added to the variance in norms. Source: the configs of bigcode/starcoder and bigcode/starcoder2-15b."""
+
+
+class Seen(NamedTuple):
+    """What all layers are told of a batch, made once.
+
+    Args:
+        rotary: cosine and sine of the angles at each position, [length, head_size]; None for learned positions.
+        mask: added to scores, [length, keys]; None is plain causality.
+    """
+
+    rotary: tuple[Tensor, Tensor] | None
+    mask: Tensor | None
+
 
 Cache = list[tuple[Tensor, Tensor]]
 """Keys and values of each layer, [batch, kv_heads, length, head_size]."""
@@ -65,21 +79,20 @@ class Attention(nn.Module):
             parts = self.q(x), self.k(x), self.v(x)
         return [part.view(*x.shape[:2], -1, shape.head_size).transpose(1, 2) for part in parts]
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor] | None, cache: Cache | None, layer: int) -> Tensor:
+    def forward(self, x: Tensor, seen: Seen, cache: Cache | None, layer: int) -> Tensor:
         """Return what each token takes from those before it, [batch, length, hidden]."""
         q, k, v = self._projected(x)
-        if rotary is not None:
-            q, k = _rotated(q, *rotary), _rotated(k, *rotary)
+        if seen.rotary is not None:
+            q, k = _rotated(q, *seen.rotary), _rotated(k, *seen.rotary)
         if cache is not None:
             if layer < len(cache):
                 k, v = torch.cat([cache[layer][0], k], dim=2), torch.cat([cache[layer][1], v], dim=2)
                 cache[layer] = k, v
             else:
                 cache.append((k, v))
-        mask = _mask(q.shape[2], k.shape[2], self.shape.window, x.device)
         k, v = (_expanded(one, self.shape.heads) for one in (k, v))
-        causal = mask is None and q.shape[2] > 1
-        found = F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal, scale=self.shape.head_size**-0.5)
+        causal = seen.mask is None and q.shape[2] > 1
+        found = F.scaled_dot_product_attention(q, k, v, seen.mask, is_causal=causal, scale=self.shape.head_size**-0.5)
         given: Tensor = self.out(found.transpose(1, 2).reshape(x.shape))
         return given
 
@@ -90,13 +103,14 @@ def _expanded(x: Tensor, heads: int) -> Tensor:
     return x[:, :, None].expand(batch, groups, heads // groups, length, size).reshape(batch, heads, length, size)
 
 
-def _mask(queries: int, keys: int, window: int, device: torch.device) -> Tensor | None:
-    """Return which keys each query sees; None where plain causality says it."""
+def _mask(queries: int, keys: int, window: int, device: torch.device, dtype: torch.dtype) -> Tensor | None:
+    """Return what is added to scores: 0 where a query sees a key, else -inf; None where plain causality says it."""
     if (not window or keys <= window) and queries in (1, keys):
         return None
     here = torch.arange(keys - queries, keys, device=device)[:, None]
     there = torch.arange(keys, device=device)[None]
-    return (there <= here) & (there > here - (window or keys))
+    hidden = (there > here) | (there <= here - (window or keys))
+    return torch.zeros(hidden.shape, dtype=dtype, device=device).masked_fill_(hidden, -torch.inf)
 
 
 def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -115,19 +129,15 @@ class Block(nn.Module):
         self.attention = Attention(shape)
         self.up, self.down = Linear(shape.hidden, shape.inner), Linear(shape.inner, shape.hidden)
 
-    def forward(
-        self, x: Tensor, rotary: tuple[Tensor, Tensor] | None, cache: Cache | None, dtype: torch.dtype
-    ) -> Tensor:
+    def forward(self, x: Tensor, seen: Seen, cache: Cache | None, dtype: torch.dtype) -> Tensor:
         """Return the residual stream behind the block, fp32."""
         if self.checkpointing and torch.is_grad_enabled():
-            found: Tensor = checkpoint(self._forward, x, rotary, cache, dtype, use_reentrant=False)
+            found: Tensor = checkpoint(self._forward, x, seen, cache, dtype, use_reentrant=False)
             return found
-        return self._forward(x, rotary, cache, dtype)
+        return self._forward(x, seen, cache, dtype)
 
-    def _forward(
-        self, x: Tensor, rotary: tuple[Tensor, Tensor] | None, cache: Cache | None, dtype: torch.dtype
-    ) -> Tensor:
-        x = x + self.attention(self.norm_1(x).to(dtype), rotary, cache, self.layer)
+    def _forward(self, x: Tensor, seen: Seen, cache: Cache | None, dtype: torch.dtype) -> Tensor:
+        x = x + self.attention(self.norm_1(x).to(dtype), seen, cache, self.layer)
         wide = F.gelu(self.up(self.norm_2(x).to(dtype)), approximate="tanh")
         found: Tensor = x + self.down(wide)
         return found
@@ -175,8 +185,9 @@ class Model(nn.Module):
         else:
             rotary = _rotary(at, self.shape)
         x = x.float()
+        seen = Seen(rotary, _mask(tokens.shape[1], before + tokens.shape[1], self.shape.window, x.device, self.dtype))
         for block in self.blocks:
-            x = block(x, rotary, cache, self.dtype)
+            x = block(x, seen, cache, self.dtype)
         x = self.norm(x).to(self.dtype)
         weight = (self.embed if self.shape.tied else self.head).weight.to(self.dtype)
         if targets is None:

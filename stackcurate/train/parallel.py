@@ -62,6 +62,22 @@ class Ranks:
         dist.all_gather_object(found, value)
         return found
 
+    def collect(self, value: Any) -> list[Any]:
+        """Return the value of every rank, in order, to the first one, and nothing to the others."""
+        if self.world == 1:
+            return [value]
+        found: list[Any] = [None] * self.world if self.first else []
+        dist.gather_object(value, found if self.first else None, dst=0)
+        return found
+
+    def deal(self, values: list[Any]) -> Any:
+        """Return to each rank its own of the values that the first one holds, in order."""
+        if self.world == 1:
+            return values[0]
+        found: list[Any] = [None]
+        dist.scatter_object_list(found, values if self.first else None, src=0)
+        return found[0]
+
     def alone(self, work: Callable[[], Value]) -> Value:
         """Let the first rank do something and return its result everywhere; its error is raised everywhere too."""
         answer: list[Any] = [None]

@@ -72,6 +72,7 @@ def make_plan(
     seconds = tokens / (rate * gpus)
     residual = 4.0 * rows * length * shape.hidden * shape.layers  # what each block was given, fp32
     inner = 2.0 * rows * length * (2 * shape.inner + 4 * shape.hidden) + 3 * 4.0 * rows * length * shape.hidden
+    mask = 2.0 * length**2 if 0 < shape.window < length else 0.0  # of the sliding window, fp16, one for all layers
     logits = (2 + 4 + 4) * chunk * shape.vocab_size  # fp16, fp32 and their gradient
     head = shape.vocab_size * shape.hidden
     block = (shape.parameters - head) / shape.layers
@@ -81,7 +82,7 @@ def make_plan(
         gpu_hours=seconds * gpus / 3600,
         tokens_per_second=rate,
         state_bytes=STATE_BYTES * shape.parameters / gpus,
-        activation_bytes=residual + inner + logits,
+        activation_bytes=residual + inner + mask + logits,
         layer_bytes=2.0 * (2 * block + head) + 4.0 * block,
         traffic_bytes=traffic * (1 - per_node / gpus),
         traffic_seconds=traffic * (1 - per_node / gpus) * 8 / (gigabits * 1e9),

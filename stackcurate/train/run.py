@@ -13,7 +13,7 @@ from stackcurate.train.checkpoint import check_space
 from stackcurate.train.parallel import Ranks, check_ranks
 from stackcurate.train.recipe import FREE, SECTIONS, load_recipe
 from stackcurate.train.shapes import Shape, make_shape
-from stackcurate.train.shards import open_shards
+from stackcurate.train.shards import Shards, open_shards
 from stackcurate.train.stream import Stream
 from stackcurate.train.tokenizer import load_tokenizer, save_tokenizer, train_tokenizer
 
@@ -78,11 +78,15 @@ def open_job(request: Request, ours: Ranks, say: Say) -> Job:
     Raises:
         StackcurateError: something does not fit; no step was done.
     """
-    release = ours.alone(lambda: _prepare(request, say))
+    release = ours.alone(lambda: _prepare(request, ours, say))
     job = read_job(request.folder, release, request)
-    check_ranks(job.recipe["train"].batch_rows, ours)
-    ours.alone(lambda: check_space(request.folder, job.shape.parameters))
+    ours.alone(lambda: _check_room(job, ours))
     return job
+
+
+def _check_room(job: Job, ours: Ranks) -> None:
+    check_ranks(job.recipe["train"].batch_rows, ours)
+    check_space(job.folder, job.shape.parameters)
 
 
 def read_job(folder: Path, release: str | None = None, request: Request | None = None) -> Job:
@@ -92,9 +96,19 @@ def read_job(folder: Path, release: str | None = None, request: Request | None =
         folder: of the run.
         release: where its release lies; None asks the folder.
         request: what may override free settings.
+
+    Raises:
+        StackcurateError: there is no run, or what it reads changed.
     """
+    if not (folder / RECIPE).exists():
+        raise TrainError(f"{folder}: holds no run; of several nodes, each must see the folder")
     recipe = load(folder / RECIPE, SECTIONS, _free(request.overrides) if request else ())
     shards = open_shards(release or _release(folder), receipt=folder / RECEIPT)
+    return _fitted(folder, recipe, shards)
+
+
+def _fitted(folder: Path, recipe: Config, shards: Shards) -> Job:
+    """Return a run whose stream, tokeniser and model fit each other."""
     stream = Stream(shards, load_tokenizer(folder / TOKENIZER), recipe["stream"])
     length = recipe["stream"].sequence_length
     return Job(folder, recipe, stream, make_shape(recipe["model"], stream.tokenizer.vocab_size, length))
@@ -104,7 +118,7 @@ def _free(overrides: tuple[str, ...]) -> list[str]:
     return [one for one in overrides if one.partition("=")[0].strip().removeprefix("train.") in FREE]
 
 
-def _prepare(request: Request, say: Say) -> str:
+def _prepare(request: Request, ours: Ranks, say: Say) -> str:
     """Make the folder of a new run, or compare an old one with what was asked for; return where the release lies."""
     folder = request.folder
     if (folder / RUN).exists():
@@ -114,16 +128,19 @@ def _prepare(request: Request, say: Say) -> str:
         return request.release or _release(folder)
     if request.release is None:
         raise TrainError(f"{folder}: holds no run to resume; give --release to begin one")
+    if not (request.preset or request.config):
+        raise TrainError("give --preset or --config to begin a run; --preset tiny is for a first try on a CPU")
     recipe = load_recipe(request.preset, request.config, request.overrides)
-    shards = open_shards(request.release)
+    shards = open_shards(request.release, receipt=folder / RECEIPT)
     say(f"{shards.rows.sum():,} files in {len(shards.paths):,} shards are what the manifest says")
-    if not (folder / TOKENIZER).exists():
-        if request.tokenizer:
-            text = load_tokenizer(request.tokenizer).text
-        else:
-            say(f"training a tokeniser of {recipe['tokenizer'].vocab_size:,} tokens")
-            text = train_tokenizer(shards, recipe["tokenizer"])
-        save_tokenizer(text, folder / TOKENIZER)
+    if request.tokenizer:
+        text = load_tokenizer(request.tokenizer).text
+    else:
+        say(f"training a tokeniser of {recipe['tokenizer'].vocab_size:,} tokens")
+        text = train_tokenizer(shards, recipe["tokenizer"])
+    (folder / TOKENIZER).unlink(missing_ok=True)  # of a request that was refused
+    save_tokenizer(text, folder / TOKENIZER)
+    _check_room(_fitted(folder, recipe, shards), ours)
     (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
     (folder / RECIPE).write_text(as_toml(recipe), encoding="utf-8")
     (folder / RUN).write_text(json.dumps({"release": request.release}) + "\n", encoding="utf-8")

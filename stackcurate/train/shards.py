@@ -109,7 +109,9 @@ def _manifest(place: Workspace) -> tuple[bytes, Mapping[str, Any]]:
     except (ValueError, KeyError, TypeError) as error:
         raise ReleaseError(f"{place.root}/{MANIFEST}: no manifest of a release ({error!r}); fetch it again") from error
     if version != schema.VERSION:
-        raise SchemaError(f"{place.root}: written with schema version {version}, this is {schema.VERSION}")
+        raise SchemaError(
+            f"{place.root}: written with schema version {version}, this is {schema.VERSION}; build it again"
+        )
     return content, manifest
 
 

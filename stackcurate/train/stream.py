@@ -81,6 +81,12 @@ class Stream:
             raise TrainError(f"the release has no rows of {', '.join(missing)}; it has {', '.join(sorted(found))}")
         if not (self.weights[self.shards.language] > 0)[self.trained].any():
             raise TrainError("no row group is left to train on: languages, weights and held_out leave out all")
+        if self.config.held_out and self.trained.all():
+            most = np.bincount(self.shards.language).max()
+            raise TrainError(
+                f"stream.held_out is {self.config.held_out}, but no language has more row groups than {most:,}, so "
+                "nothing is held out; set a smaller one, or build the release with a smaller release.row_group_bytes"
+            )
         self.tokenizer.special_ids(USED_TOKENS[self.config.format])
 
     @property

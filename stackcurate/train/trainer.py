@@ -115,8 +115,9 @@ class Trainer:
             while self.progress.step < last and not self.stopping:
                 waited = time.perf_counter()
                 batch = next(self.batches)
-                self._step(batch, waited, time.perf_counter() - waited)
-                if self.progress.step % self.config.checkpoint_every == 0 and self.progress.step < last:
+                done = self._step(batch, waited, time.perf_counter() - waited)
+                if done and self.progress.step % self.config.checkpoint_every == 0 and self.progress.step < last:
+                    self.say(f"step {self.progress.step:,}: loss {self.progress.losses[-1]:.3f}")
                     self._save()
             self._save(final=True)
         if self.stopping:
@@ -142,7 +143,7 @@ class Trainer:
             for problem in damaged:
                 self.say(problem)
             self._load(folder, progress)
-            self.say(f"going on behind step {progress.step}, from {folder.name}, on {self.ours.world} ranks")
+            self.say(f"going on behind step {progress.step}, from {folder.name}")
         if self.metrics:
             self.metrics.rewind(self.progress.step)
             self.metrics.tell({"event": "start", "step": self.progress.step, "ranks": self.ours.world})
@@ -166,7 +167,8 @@ class Trainer:
             state=read_state(self.progress.state), skip=self.progress.skips,
         )  # fmt: skip
 
-    def _step(self, batch: Batch, begun: float, waited: float) -> None:
+    def _step(self, batch: Batch, begun: float, waited: float) -> bool:
+        """Do a step and return whether it counts; a spike rolls back instead."""
         local = self._backward(torch.from_numpy(batch.rows.astype(np.int64)))
         self.scaler.unscale_(self.optimizer)
         norm = whole(nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip))
@@ -179,7 +181,7 @@ class Trainer:
             problem = f"the loss scale fell to {scale}"
         if problem:
             self._roll_back(problem, batch)
-            return
+            return False
         rate = learning_rate(self.config, self.progress.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -197,6 +199,7 @@ class Trainer:
         self.stopping = stops > 0
         if written == self.ours.world:
             self._finish()
+        return True
 
     def _backward(self, rows: Tensor) -> float:
         """Leave the gradient of the mean loss over all ranks, still scaled, and return this rank's part of the loss.
@@ -208,7 +211,7 @@ class Trainer:
         passes = math.ceil(largest / config.micro_rows)
         total = config.batch_rows * width
         pieces = torch.tensor_split(rows.to(self.ours.device), passes)
-        summed = 0.0
+        losses = []
         for number, piece in enumerate(pieces):
             # Ranks whose share is one row short go through the motions: others wait for them.
             counted = 1.0 if len(piece) else 0.0
@@ -216,12 +219,12 @@ class Trainer:
             with no_sync(self.forward, last=number == passes - 1):
                 loss = self.forward(one[:, :-1], one[:, 1:])
                 self.scaler.scale(loss * (counted / (config.micro_rows * width))).backward()
-            summed += float(loss.detach()) * counted
+            losses.append(loss.detach() * counted)
         rest = config.micro_rows * width * self.ours.world / total
         gradients = [one.grad for one in self.model.parameters() if one.grad is not None]
         if rest != 1.0:
             torch._foreach_mul_(gradients, rest)
-        return summed / total
+        return float(torch.stack(losses).double().sum()) / total
 
     def _advance(self, batch: Batch, loss: float) -> None:
         before, progress = read_state(self.progress.state).drawn, self.progress

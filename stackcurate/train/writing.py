@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+from torch import Tensor
 from torch.distributed.checkpoint.default_planner import DefaultSavePlanner
 from torch.distributed.checkpoint.filesystem import FileSystemWriter
 from torch.distributed.checkpoint.planner import SavePlan
-from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
 from torch.distributed.checkpoint.storage import WriteResult
 
 from stackcurate.train.parallel import Ranks
@@ -37,9 +37,11 @@ class Writing:
         self.planner, self.writer = DefaultSavePlanner(), FileSystemWriter(folder, sync_files=True)
         self.planner.set_up_planner(_copied(state), is_coordinator=ours.first)
         self.writer.set_up_storage_writer(ours.first)
-        plans = ours.gather(self.writer.prepare_local_plan(self.planner.create_local_plan()))
-        plans, self.metadata = ours.alone(lambda: self.planner.create_global_plan(plans))
-        mine = self.planner.finish_plan(self.writer.prepare_global_plan(plans)[ours.rank])
+        plans = ours.collect(self.writer.prepare_local_plan(self.planner.create_local_plan()))
+        if ours.first:
+            plans, self.metadata = self.planner.create_global_plan(plans)
+            plans = self.writer.prepare_global_plan(plans)
+        mine = self.planner.finish_plan(ours.deal(plans))
         thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self.share: Future[Share] = thread.submit(self._write, mine)
         thread.shutdown(wait=False)
@@ -57,21 +59,26 @@ class Writing:
             return str(error) or repr(error)
 
     def close(self, shares: list[Share]) -> dict[str, Any]:
-        """Write torch's index of all shares, on the first rank; return size and SHA-256 of every file."""
+        """Write torch's index of all shares, on the first rank; return size and SHA-256 of every file.
+
+        Raises:
+            OSError: the share of another rank is not in the folder, or there is no room.
+        """
+        names = [name for _, found in shares for name in found]
+        if missing := [name for name in names if not (self.folder / name).is_file()]:
+            raise FileNotFoundError(f"{missing[0]} was written elsewhere: all nodes must see the folder of the run")
         self.writer.finish(self.metadata, [results for results, _ in shares])
         files = {name: seen for _, found in shares for name, seen in found.items()}
         return files | {METADATA: measure(self.folder / METADATA)}
 
 
-def _copied(state: dict[str, Any]) -> dict[str, Any]:
-    stager = DefaultStager(
-        StagingOptions(
-            use_pinned_memory=False, use_shared_memory=False, use_async_staging=False, use_non_blocking_copy=False
-        )
-    )
-    copied = stager.stage(state)
-    stager.close()
-    return cast("dict[str, Any]", copied)
+def _copied(state: Any) -> Any:
+    """Return a state whose tensors lie in the host's memory and are shared with nobody."""
+    if isinstance(state, Tensor):
+        return state.detach().to("cpu", copy=True)
+    if isinstance(state, dict):
+        return {name: _copied(one) for name, one in state.items()}
+    return [_copied(one) for one in state] if isinstance(state, list) else state
 
 
 def measure(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +14,12 @@ from stackcurate.errors import TrainError
 from stackcurate.verbs.options import ConfigPath, Overrides, err, out
 
 if TYPE_CHECKING:
+    from stackcurate.release.attribution import Answer
     from stackcurate.train.model import Model
     from stackcurate.train.tokenizer import Tokenizer
 
+STREAM = "stream.toml"
+"""What an exported model was trained on, so that what was held out is known."""
 ModelFolder = Annotated[Path, typer.Argument(help="A folder with `config.json`, safetensors and `tokenizer.json`.")]
 Release = Annotated[str, typer.Option("--release", "-r", help="Folder or URI of a release.")]
 
@@ -61,7 +65,7 @@ def export(
     from stackcurate.train.model import Model
     from stackcurate.train.parallel import Ranks
     from stackcurate.train.pretrained import save_pretrained
-    from stackcurate.train.run import CHECKPOINTS, read_job
+    from stackcurate.train.run import CHECKPOINTS, as_toml, read_job
 
     job = read_job(run)
     found = Checkpoints(run / CHECKPOINTS, Ranks(0, 1, torch.device("cpu"))).newest()
@@ -69,23 +73,27 @@ def export(
         raise TrainError(f"{run}: holds no checkpoint yet")
     folder, progress, damaged = found
     for problem in damaged:
-        err.print(problem, markup=False, highlight=False, soft_wrap=True)
+        err.print(problem, markup=False, highlight=False)
     model = Model(job.shape)
     load_weights(folder, model)
     save_pretrained(model, job.stream.tokenizer, output, dtype=torch.float16 if half else torch.float32)
+    (output / STREAM).write_text(as_toml(Config({"stream": job.recipe["stream"]})), encoding="utf-8")
     out.print(f"{output}: {job.shape.parameters:,} parameters after {progress.tokens:,} tokens", highlight=False)
 
 
 def evaluate(model: ModelFolder, release: Release, config: ConfigPath = None, overrides: Overrides = None) -> None:
     """Print perplexity by language and the share of lines that are filled in exactly, on what training held out.
 
-    Example: `stackcurate train evaluate model --release ws/releases/v1 --set stream.held_out=100`
+    What was held out is known for models of `stackcurate train export`; for others, set `stream.held_out`.
+
+    Example: `stackcurate train evaluate model --release workspace/releases/v1`
     """
     from stackcurate.train.evaluation import infill, perplexities
     from stackcurate.train.shards import open_shards
     from stackcurate.train.stream import Stream
 
-    sections = evaluation_config(config, overrides)
+    trained = model / STREAM
+    sections = evaluation_config(config or (trained if trained.exists() else None), overrides)
     made, tokenizer = load_model(model)
     stream = Stream(open_shards(release), tokenizer, sections["stream"])
     table = Table("language", "tokens", "loss", "perplexity", "bits per byte")
@@ -158,19 +166,30 @@ def generate(
 ) -> None:
     """Let a model go on from a prompt, and say which files of a release it copied.
 
-    Example: `stackcurate train generate model "def main(" --release ws/releases/v1`
+    Example: `stackcurate train generate model "def main(" --release workspace/releases/v1`
     """
     from stackcurate.release.attribution import Attribution
     from stackcurate.train.evaluation import generate as write
 
-    check = Attribution(release).check if release else None
+    index = Attribution(release) if release else None
     section = evaluation_config(config, overrides)["evaluation"]
-    found = write(*load_model(model), prompt, section, check=check)
-    out.print(prompt + found.text, markup=False, highlight=False, soft_wrap=True)
-    for match in found.sources.matches if found.sources else ():
-        row = match.row
-        where = f"lines {match.start_line}-{match.end_line} stand in {row['repo']} {row['path']}, {row['license']}"
-        err.print(where, markup=False, highlight=False, soft_wrap=True)
+    found = write(*load_model(model), prompt, section, check=index.check if index else None)
+    out.print(prompt + found.text, markup=False, highlight=False)
+    if index:
+        for line in _sources(found.sources, index.guaranteed):
+            err.print(line, markup=False, highlight=False)
+
+
+def _sources(answer: Answer, guaranteed: int) -> Iterator[str]:
+    """Yield what is said of the sources of a generated text."""
+    from stackcurate.release.attribution import credits_of
+
+    for match, credit in zip(answer.matches, credits_of(answer), strict=True):
+        yield f"lines {match.start_line}-{match.end_line} of what was generated are a copy of {credit}"
+    if not answer.complete:
+        yield "there may be more: too many files had to be compared"
+    elif not answer.matches:
+        yield f"nothing was copied: no run of {guaranteed} bytes, spaces aside, stands in the release"
 
 
 def plan(
@@ -190,14 +209,23 @@ def plan(
 
     if preset not in PRESETS:
         raise TrainError(f"preset is one of {', '.join(PRESETS)}, not {preset!r}")
-    table = Table("MFU", "days", "GPU hours", "tokens/s/GPU", "memory/GPU", "network/pass", "network", "compute")
-    for share in (0.2, 0.3, 0.4):
-        made = make_plan(
+    shares = 0.2, 0.3, 0.4
+    plans = [
+        make_plan(
             PRESETS[preset], tokens=tokens, length=length, gpus=gpus, utilisation=share, gigabits=gigabits, peak=peak
         )
-        table.add_row(
-            f"{share:.0%}", f"{made.days:,.1f}", f"{made.gpu_hours:,.0f}", f"{made.tokens_per_second:,.0f}",
-            f"{made.memory_bytes / 1e9:.1f} GB", f"{made.traffic_bytes / 1e9:.1f} GB",
-            f"{made.traffic_seconds:.1f} s", f"{made.compute_seconds:.1f} s",
-        )  # fmt: skip
+        for share in shares
+    ]
+    rows = {
+        "days": [f"{made.days:,.1f}" for made in plans],
+        "GPU hours": [f"{made.gpu_hours:,.0f}" for made in plans],
+        "tokens per second and GPU": [f"{made.tokens_per_second:,.0f}" for made in plans],
+        "memory of a GPU": [f"{made.memory_bytes / 1e9:.1f} GB" for made in plans],
+        "into a node per pass": [f"{made.traffic_bytes / 1e9:.1f} GB" for made in plans],
+        "time of that on the network": [f"{made.traffic_seconds:.1f} s" for made in plans],
+        "time of a pass": [f"{made.compute_seconds:.1f} s" for made in plans],
+    }
+    table = Table("MFU", *(f"{share:.0%}" for share in shares))
+    for name, cells in rows.items():
+        table.add_row(name, *cells)
     out.print(table)

@@ -12,7 +12,7 @@ from stackcurate.errors import ConfigError
 from stackcurate.verbs import models
 from stackcurate.verbs.options import ConfigPath, Overrides, err, out
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Train models on a release, on V100s too.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 for _verb in (models.export, models.evaluate, models.solve, models.generate, models.plan):
     app.command()(_verb)
 
@@ -51,7 +51,7 @@ def train(  # noqa: PLR0917 - a verb has an argument per option
 ) -> None:
     """Train models on a release, on V100s too. On several GPUs: `torchrun ... -m stackcurate.train`, same options.
 
-    Example: `stackcurate train --preset tiny --release ws/releases/v1 --steps 200`
+    Example: `stackcurate train --preset tiny --release workspace/releases/v1 --steps 200`
     """
     if context.invoked_subcommand is not None:
         if release or preset or resume or steps or tokenizer or config or overrides:
@@ -64,7 +64,7 @@ def train(  # noqa: PLR0917 - a verb has an argument per option
     launch(
         Request(folder=output, release=release, preset=preset, config=config, overrides=tuple(more),
                 tokenizer=tokenizer, resume=resume),
-        lambda line: err.print(line, markup=False, highlight=False, soft_wrap=True),
+        lambda line: err.print(line, markup=False, highlight=False),
     )  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def doctor() -> None:
     for finding in findings():
         out.print(f"[{styles[finding.state]}]{finding.state:8}[/]{finding.name:10}", end="")
         remedy = f" -> {finding.remedy}" if finding.remedy else ""
-        out.print(finding.found + remedy, markup=False, highlight=False, soft_wrap=True)
+        out.print(finding.found + remedy, markup=False, highlight=False)
         missing += finding.state == "missing"
     raise typer.Exit(1 if missing else 0)
 
@@ -90,7 +90,7 @@ def doctor() -> None:
 def tokenizer(release: ReleaseFolder, output: Output, config: ConfigPath = None, overrides: Overrides = None) -> None:
     """Train a byte-level BPE tokeniser on a release, with StarCoder's pre-tokeniser and special tokens.
 
-    Example: `stackcurate train tokenizer --release ws/releases/v1 -o tokenizer.json --set tokenizer.vocab_size=32768`
+    Example: `stackcurate train tokenizer -r workspace/releases/v1 -o tokenizer.json --set tokenizer.vocab_size=32768`
     """
     from stackcurate.train.shards import open_shards
     from stackcurate.train.tokenizer import load_tokenizer, save_tokenizer, train_tokenizer
@@ -100,7 +100,7 @@ def tokenizer(release: ReleaseFolder, output: Output, config: ConfigPath = None,
     err.print(f"{shards.rows.sum():,} files in {len(shards.paths):,} shards are what the manifest says; training")
     save_tokenizer(train_tokenizer(shards, section), output)
     loaded = load_tokenizer(output)
-    out.print(f"{output}: {loaded.vocab_size:,} tokens, encoded by {loaded.engine}", highlight=False, soft_wrap=True)
+    out.print(f"{output}: {loaded.vocab_size:,} tokens, encoded by {loaded.engine}", highlight=False)
 
 
 @app.command()
@@ -115,7 +115,7 @@ def freeze(
 ) -> None:
     """Write the first rows of the stream down as integers, for training that only reads.
 
-    Example: `stackcurate train freeze --release ws/releases/v1 -t tokenizer.json -o frozen --rows 100000`
+    Example: `stackcurate train freeze --release workspace/releases/v1 -t tokenizer.json -o frozen --rows 100000`
     """
     from stackcurate.train.frozen import freeze as write
     from stackcurate.train.shards import open_shards
@@ -126,4 +126,4 @@ def freeze(
     stream = Stream(open_shards(release), load_tokenizer(tokenizer), section)
     frozen = write(stream, output, rows, workers=workers)
     said = f"{sum(frozen.rows):,} rows of {frozen.width:,} tokens in {len(frozen.files)} files"
-    out.print(f"{output}: {said}", highlight=False, soft_wrap=True)
+    out.print(f"{output}: {said}", highlight=False)

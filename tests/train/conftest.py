@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,16 @@ from stackcurate.train.shards import Shards, open_shards
 from stackcurate.train.stream import Stream, StreamConfig
 from stackcurate.train.tokenizer import Tokenizer, TokenizerConfig, load_tokenizer, save_tokenizer, train_tokenizer
 from tests.train.releases import real_files, write_release
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Small models are faster so, above all beside other tests."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -28,10 +28,15 @@ def request(folder: Path, release: Path, tokenizer: Path, *settings: str, resume
     )  # fmt: skip
 
 
+def launcher(ranks: int, *options: str) -> list[str]:
+    """Return the command line that starts several processes, what they run left out."""
+    return [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", *options]
+
+
 def torchrun(ranks: int, asked: Request, *, restarts: int = 0) -> list[str]:
     """Return the command line of a run on several processes."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
-    command += [f"--max-restarts={restarts}", "--monitor-interval=0.2", "-m", "stackcurate.train", "--resume"]
+    command = launcher(ranks, f"--max-restarts={restarts}", "--monitor-interval=0.2")
+    command += ["-m", "stackcurate.train", "--resume"]
     command += ["--release", str(asked.release), "--output", str(asked.folder), "--tokenizer", str(asked.tokenizer)]
     command += ["--preset", str(asked.preset)]
     return command + [part for one in asked.overrides for part in ("--set", one)]

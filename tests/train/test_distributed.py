@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -16,7 +17,7 @@ torch = pytest.importorskip("torch")
 from stackcurate.train.parallel import Ranks  # noqa: E402 - torch first, or all is skipped
 from stackcurate.train.run import Request, open_job  # noqa: E402
 from stackcurate.train.trainer import Trainer  # noqa: E402
-from tests.train.runs import curve, events, request, start, torchrun  # noqa: E402
+from tests.train.runs import curve, events, launcher, request, start, torchrun  # noqa: E402
 
 HALF = ("train.precision=float16", "train.loss_scale=1024.0", "train.loss_scale_window=4")
 
@@ -49,6 +50,15 @@ def test_a_killed_rank_changes_nothing(undisturbed: Path, release: Path, tokeniz
     assert process.returncode == 0, said
     assert [event["step"] > 0 for event in events(folder) if event["event"] == "start"] == [False, True], said
     assert curve(folder) == curve(undisturbed)
+
+
+def test_an_overflow_on_one_rank_skips_the_step_on_all(tmp_path: Path) -> None:
+    process = start([*launcher(2), "-m", "tests.train.local_overflow", str(tmp_path)])
+    said = process.communicate(timeout=120)[0]
+
+    assert process.returncode == 0, said
+    told = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
+    assert told == [{"scale": 512.0, "same": True}] * 2
 
 
 def test_another_number_of_ranks_goes_on(undisturbed: Path, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_build_without_cuda_is_told() -> None:
 
 
 def test_an_old_torch_and_a_new_driver_are_told() -> None:
-    assert "older than 2.6" in missing("2.4.1", ("sm_70",), V100)[0].found
+    assert "older than 2.7" in missing("2.6.0", ("sm_70",), V100)[0].found
     found = missing("2.10.0", ("sm_70",), Gpu("Tesla V100", (7, 0), "590.1"))
     assert [one.name for one in found] == ["driver"]
 

@@ -7,7 +7,6 @@ import os
 import resource
 import shutil
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,8 +22,10 @@ from stackcurate.train.parallel import Ranks  # noqa: E402
 from stackcurate.train.recipe import TrainConfig  # noqa: E402
 from stackcurate.train.run import Request, open_job  # noqa: E402
 from stackcurate.train.trainer import Trainer, find_spike, make_optimizer  # noqa: E402
+from stackcurate.train.writing import Writing  # noqa: E402
 from tests.train.runs import curve, events, request  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
 
@@ -32,14 +33,6 @@ def train(asked: Request, until: int | None = None) -> tuple[Progress, list[str]
     said: list[str] = []
     progress = Trainer(open_job(asked, ALONE, said.append), ALONE, said.append).run(until)
     return progress, said
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +78,7 @@ def test_resume_is_identical_to_the_bit(whole: Path, half: Path) -> None:
     progress, said = train(Request(folder=half, resume=True))
 
     assert progress.step == 12
+    assert f"step 9: loss {curve(half)[8][1]:.3f}" in said
     assert "going on behind step 6" in " ".join(said)
     assert curve(half) == curve(whole)
     ends = [sorted((folder / "checkpoints" / "step-00000012").glob("__0_*")) for folder in (half, whole)]
@@ -99,6 +93,23 @@ def test_a_cut_checkpoint_is_left_out(whole: Path, half: Path) -> None:
 
     assert "step-00000006 is left out: __0_0.distcp has" in " ".join(said)
     assert curve(half) == curve(whole)
+
+
+def test_shares_that_another_node_wrote_elsewhere_are_missed(tmp_path: Path) -> None:
+    """Without a folder that all nodes see, the first checkpoint fails, not the first resumption."""
+    writing = Writing(tmp_path, {"model": {"weight": torch.ones(3)}}, ALONE)
+    results, files = writing.share.result()
+
+    with pytest.raises(FileNotFoundError, match=r"__1_0\.distcp was written elsewhere: all nodes must see the folder"):
+        writing.close([(results, files), ([], {"__1_0.distcp": {"bytes": 1, "sha256": ""}})])
+    assert set(writing.close([(results, files)])) == {"__0_0.distcp", ".metadata"}
+
+
+def test_the_release_is_hashed_once(whole: Path) -> None:
+    """The ranks of a new run trust what the first one checked: its receipt is there before they look."""
+    checked, recipe = ((whole / name).stat().st_mtime_ns for name in ("checked.json", "recipe.toml"))
+
+    assert checked < recipe
 
 
 def test_only_damaged_checkpoints_are_an_error(half: Path) -> None:
@@ -154,6 +165,14 @@ def test_rows_that_hurt_are_skipped(half: Path) -> None:
     assert progress.step == 12
     assert sorted(set(drawn)) == [*range(24, 36), *range(36, 60)]
     assert [line["step"] for line in read_metrics(half)] == list(range(1, 13))
+
+
+def test_a_run_that_never_learns_gives_up(release: Path, tokenizer_path: Path, tmp_path: Path) -> None:
+    wild = ("train.learning_rate=1e9", "train.warmup_steps=0", "train.most_spikes=2")
+
+    with pytest.raises(TrainError, match="the loss is nan, after 2 spikes; lower the learning rate"):
+        train(request(tmp_path / "run", release, tokenizer_path, *wild))
+    assert [one["back_to"] for one in events(tmp_path / "run") if one["event"] == "spike"] == [0, 0]
 
 
 def test_a_signal_ends_the_step_and_leaves_a_checkpoint(whole: Path, half: Path) -> None:
@@ -216,6 +235,12 @@ def test_what_does_not_fit_is_refused_before_a_step(release: Path, tokenizer_pat
         train(request(tmp_path / "b", release, tokenizer_path, "stream.sequence_length=300"))
     with pytest.raises(TrainError, match="give --release"):
         train(Request(folder=tmp_path / "none", resume=True))
+    other = request(tmp_path / "b", release, tokenizer_path, "stream.sequence_length=30", "train.steps=1")
+    assert train(other)[0].step == 1  # what was refused is no run
+    with pytest.raises(TrainError, match="give --preset or --config to begin"):
+        train(Request(folder=tmp_path / "d", release=str(release)))
+    with pytest.raises(TrainError, match="held_out is 99, but no language has more row groups than"):
+        train(request(tmp_path / "e", release, tokenizer_path, "stream.held_out=99"))
     with pytest.raises(ConfigError, match="unknown preset 'tinny'; did you mean 'tiny'"):
         train(Request(folder=tmp_path / "c", release=str(release), preset="tinny"))
 
