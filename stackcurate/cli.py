@@ -33,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="Build, check and maintain code datasets of the kind of The Stack.",
-    epilog="Example: `stackcurate build --config demo.toml --set release.version=v2`",
+    epilog="Example: `stackcurate build --config build.toml --set release.version=v2`",
 )
 
 app.command()(releases.build)
@@ -74,7 +74,7 @@ def main(verb: str | None = None) -> None:
         app([verb, *sys.argv[1:]] if verb else None)
     except StackcurateError as error:
         err.print(f"[bold red]{type(error).__name__}[/]: ", end="")
-        err.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        err.print(str(error), markup=False, highlight=False)
         sys.exit(1)
     except KeyboardInterrupt:
         err.print("stopped; the same command goes on from here")

@@ -15,8 +15,13 @@ null, a reason code in its ``error`` column, and its place in the funnel.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
+
+_PART = re.compile(r"(?P<run>tables/(?P<table>\w+)/[\w-]+)/[\w-]+\.parquet")
+"""A part of a table in the message of whatever could not read it."""
 
 
 class StackcurateError(Exception):
@@ -64,3 +69,34 @@ class TrainError(StackcurateError):
 
 class MissingDependencyError(StackcurateError):
     """Something that must be installed is missing; the message holds the command that mends it."""
+
+
+@contextmanager
+def plain_errors(root: str) -> Iterator[None]:
+    """Say in a sentence what a task that failed says in a page of traces.
+
+    Args:
+        root: of the workspace.
+
+    Raises:
+        StackcurateError: what a task raised; `WorkspaceError` where the disk is full or a table is damaged.
+    """
+    try:
+        yield
+    except Exception as error:
+        said = str(error)
+        if isinstance(error, StackcurateError):
+            raise
+        if ours := re.search(r"stackcurate\.errors\.(\w+): (.+)", said):
+            raise globals().get(ours[1], StackcurateError)(ours[2]) from error
+        if "No space left on device" in said:
+            raise WorkspaceError(
+                f"{root}: the disk is full; free some space and run the same command again, it goes on where it stopped"
+            ) from error
+        if part := _PART.search(said):
+            lost = root if part["table"] in ("repos", "files", "blobs") else f"{root}/{part['run']}"
+            raise WorkspaceError(
+                f"{root}/{part[0]}: damaged or missing; delete {lost} and run the same command again, it makes what is "
+                "missing"
+            ) from error
+        raise

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SUPPORTED_JAVA = (17, 21)
 """Java versions that Spark 4 runs on. Source: Spark's published images."""
 
+_MASTER = re.compile(r"(local(\[[\w*, -]+\])?|local-cluster\[[\d, ]+\]|yarn|(spark|k8s)://\S+)$")
+_MEMORY = re.compile(r"\d+[kmg]b?$", re.IGNORECASE)
 _SHIM = """#!/bin/sh
 # Spark's launcher asks for a module that this trimmed Java does not have.
 for argument do
@@ -44,6 +46,12 @@ class SparkConfig:
     def __post_init__(self) -> None:
         if self.partitions < 0:
             raise ValueError(f"partitions must not be negative, found {self.partitions}")
+        if not _MASTER.match(self.master):
+            raise ValueError(
+                f"master must be local, local[CORES,TRIES], yarn, spark://... or k8s://..., found {self.master!r}"
+            )
+        if not _MEMORY.match(self.driver_memory):
+            raise ValueError(f"driver_memory must be a number with k, m or g, such as 2g, found {self.driver_memory!r}")
 
 
 @dataclass(frozen=True)

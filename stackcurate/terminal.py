@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 
 _DIGEST = re.compile(r"^([0-9a-f]{40}|[0-9a-f]{64})$")
+_NARROW = 24
+"""Characters of a column up to which a table does not break it."""
 
 
 class _Rate(ProgressColumn):
@@ -100,33 +102,58 @@ def print_release(console: Console, release: Release) -> None:
     if errors:
         listed = ", ".join(f"{count} {reason}" for reason, count in errors.items())
         console.print(f"repositories with errors: {listed}", style="yellow")
-    console.print(f"release {release.version}: {release.path}", style="bold", markup=False, soft_wrap=True)
-    console.print(f"report: {Workspace(release.path).below(REPORT).root}", markup=False, soft_wrap=True)
+    console.print(f"release {release.version}: {release.path}", style="bold", markup=False)
+    console.print(f"report: {Workspace(release.path).below(REPORT).root}", markup=False)
 
 
 def print_rows(console: Console, rows: pa.Table, *, as_json: bool) -> None:
-    """Print facts as JSON lines, or as a table: without columns that are all null, ids and nested values shortened."""
+    """Print facts as JSON lines, or as a table: without columns that are all null, ids and nested values shortened.
+
+    What is too wide for a table is printed row by row, a line per column.
+    """
     if as_json:
         for row in rows.to_pylist():
             console.file.write(json.dumps(row, default=str) + "\n")
         return
-    shown = rows.select([name for name in rows.column_names if rows[name].null_count < max(rows.num_rows, 1)])
+    if not rows.num_rows:
+        console.print("nothing found", style="dim")
+        return
+    shown = {
+        name: [*map(_cell, rows[name].to_pylist())] for name in rows.column_names if rows[name].null_count < len(rows)
+    }
+    widths = {name: max(map(len, "\n".join([name, *cells]).split("\n"))) for name, cells in shown.items()}
+    if sum(min(width, _NARROW) + 3 for width in widths.values()) > console.width:
+        _print_records(console, shown)
+        return
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in shown.column_names:
-        table.add_column(name, overflow="fold")
-    for row in shown.to_pylist():
-        table.add_row(*(Text(_cell(value)) for value in row.values()))
+    for name, width in widths.items():
+        table.add_column(name, overflow="fold", no_wrap=width <= _NARROW)
+    for row in zip(*shown.values(), strict=True):
+        table.add_row(*map(Text, row))
     console.print(table)
 
 
+def _print_records(console: Console, columns: Mapping[str, list[str]]) -> None:
+    """Print rows below each other, each under its first column, a line per further column that says something."""
+    (_, heads), *others = columns.items()
+    width = max((len(name) for name, _ in others), default=0)
+    for number, head in enumerate(heads):
+        console.print(Text(head, "bold"))
+        for name, cells in others:
+            if cells[number] != "-":
+                said = cells[number].replace("\n", "\n" + " " * (width + 4))
+                console.print(Text.assemble("  ", (f"{name:{width}}", "dim"), "  ", said))
+
+
 def _cell(value: Any) -> str:
-    if value is None:
+    if value is None or value == []:
         return "-"
     if isinstance(value, float):
         return f"{value:.3g}"
+    if isinstance(value, dict):
+        return " ".join(_cell(part) for part in value.values() if part is not None)
     if isinstance(value, list):
-        shown = [" ".join(map(_cell, item.values())) if isinstance(item, dict) else _cell(item) for item in value[:3]]
-        return "\n".join([*shown, *([f"and {len(value) - 3} more"] if len(value) > 3 else [])])
+        return "\n".join([*map(_cell, value[:3]), *([f"and {len(value) - 3} more"] if len(value) > 3 else [])])
     return printable(value)[:12] if _DIGEST.match(str(value)) else printable(value)
 
 

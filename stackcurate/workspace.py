@@ -21,7 +21,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -235,13 +235,20 @@ def read_json(workspace: Workspace, *names: str) -> Any:
 
 def write_bytes(workspace: Workspace, content: bytes, *names: str) -> None:
     """Write a small file so that readers see the old or the new one, never a part."""
+    with writing(workspace, *names) as stream:
+        stream.write(content)
+
+
+@contextlib.contextmanager
+def writing(workspace: Workspace, *names: str) -> Iterator[BinaryIO]:
+    """Open a file for writing that readers see once it is whole; on a store, a writer that fails leaves a part."""
     filesystem, path = workspace.locate(*names)
     filesystem.create_dir(path.rpartition("/")[0], recursive=True)
     if isinstance(filesystem, pafs.LocalFileSystem):
         fresh = Path(f"{path}.{uuid.uuid4().hex}")
         try:
             with fresh.open("wb") as stream:
-                stream.write(content)
+                yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
             fresh.replace(path)
@@ -249,7 +256,7 @@ def write_bytes(workspace: Workspace, content: bytes, *names: str) -> None:
             fresh.unlink(missing_ok=True)
         return
     with filesystem.open_output_stream(path) as stream:
-        stream.write(content)
+        yield stream
 
 
 def carry(workspace: Workspace, source: tuple[str, ...], target: tuple[str, ...]) -> None:

@@ -17,8 +17,10 @@ from stackcurate.stages import PIPELINE
 
 ROOT = Path(__file__).parents[1]
 FACES = ("cli", "verbs", "terminal", "doctor", "sample", "plots", "annotation", "daemon", "sketch_daemon", "web")
+GROUND = ("schema", "schema_columns", "schema_repos", "schema_signals", "config", "errors", "stage", "session")
+GROUND += ("workspace", "blobs")
 FLOORS = (
-    ("schema", "schema_columns", "schema_repos", "config", "errors", "stage", "session", "workspace", "blobs"),
+    GROUND,
     ("kernels", "train"),
     ("stages", "sources"),
     ("pipeline", "facts", "release"),

@@ -30,6 +30,8 @@ def main() -> int:
         print(f"not fetched, left out: {', '.join(missing)}")
     done = subprocess.run([sys.executable, "-m", "stackcurate.cli", "build", *arguments], cwd=ROOT, check=False)
     print(f"{time.monotonic() - start:.0f} s")
+    if done.returncode == 0:
+        print(f"what next: {Path(sys.executable).parent}/stackcurate lookup pytoolz/toolz --config {CONFIG}")
     return done.returncode
 
 

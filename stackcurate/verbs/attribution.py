@@ -46,7 +46,7 @@ def attribute(
             continue
         for match, line in zip(answer.matches, credits_of(answer), strict=True):
             place = f"{path}:{match.start_line}-{match.end_line}"
-            out.print(printable(f"{place}  {line}"), markup=False, highlight=False, soft_wrap=True)
+            out.print(printable(f"{place}  {line}"), markup=False, highlight=False)
         if not answer.complete:
             err.print(f"{path}: too many files share pieces of it; there may be more", style="yellow", markup=False)
     if not found:

@@ -59,8 +59,7 @@ def files(
     for (table, error), number in sorted(counts.items(), key=_repositories_and_what_was_read_first):
         out.print(f"{table} {error}: {number:,}", highlight=False)
     if urls is not None:
-        err.print(f"to build from these: sources.inputs = {json.dumps([one])}", markup=False, highlight=False,
-                  soft_wrap=True)  # fmt: skip
+        err.print(f"to build from these: sources.inputs = {json.dumps([one])}", markup=False, highlight=False)
 
 
 def _repositories_and_what_was_read_first(row: tuple[tuple[str, str], int]) -> tuple[bool, bool, int, str]:

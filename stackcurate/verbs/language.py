@@ -47,7 +47,7 @@ def language(
     counted = counted_files(facts)
     for name in sorted(facts["ignored_override"].drop_null().unique().to_pylist()):
         said = f".gitattributes: ignored {printable(name)!r}, no language of Linguist"
-        err.print(said, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        err.print(said, style="yellow", markup=False, highlight=False)
     if as_json:
         print_rows(out, facts if breakdown else shares(counted), as_json=True)
         return
@@ -55,12 +55,12 @@ def language(
     for name in shares(counted)["language"].to_pylist() if breakdown else ():
         out.print(f"{name}:", style="bold", highlight=False)
         for path in sorted(counted.filter(pc.equal(counted["language"], name))["path"].to_pylist()):
-            out.print(printable(path), highlight=False, markup=False, soft_wrap=True)
+            out.print(printable(path), highlight=False, markup=False)
         out.print()
     left = facts.num_rows - counted.num_rows
     if left:
         said = f"{left:,} of {facts.num_rows:,} files not counted: {_reasons(facts)}"
-        out.print(said, highlight=False, soft_wrap=True)
+        out.print(said, highlight=False)
 
 
 def counted_files(facts: pa.Table) -> pa.Table:

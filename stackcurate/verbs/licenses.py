@@ -75,12 +75,14 @@ def _print_decision(rows: list[dict[str, Any]]) -> None:
     first = rows[0]
     mark, style = ("kept", "bold green") if first["kept"] else ("out", "bold red")
     licence = f"{first['license'] or 'no licence'} ({first['license_type'] or 'none'})"
-    out.print(Text(f"{mark:5}", style), Text(licence), Text(f"{len(rows):,} files", "dim"), soft_wrap=True)
+    out.print(
+        Text(f"{mark:5}", style), Text(licence), Text(f"{len(rows):,} {'file' if len(rows) == 1 else 'files'}", "dim")
+    )
     _line(f"  {first['license_reason']}: {first['meaning']}", "italic")
     if first["license_source"]:
         _line(f"  {first['license_source']}: {'each file itself' if _in_header(first) else _evidence(first)}", "cyan")
     for row in rows:
-        _line(f"    {row['path']}" + (f": {_evidence(row, own=True)}" if _in_header(row) else ""))
+        _line("    " + ": ".join(filter(None, (row["path"], _evidence(row, own=True) if _in_header(row) else None))))
 
 
 def _evidence(row: dict[str, Any], *, own: bool = False) -> str:
@@ -93,4 +95,4 @@ def _line(text: str, style: str = "") -> None:
 
     from stackcurate.terminal import printable
 
-    out.print(Text(printable(f"    {text}"), style), soft_wrap=True)
+    out.print(Text(printable(f"    {text}"), style))

@@ -13,7 +13,9 @@ from stackcurate.workspace import Workspace
 
 
 def opt_out(
-    requests: Annotated[list[Path], typer.Argument(help="Files or folders of requests; see [opt_outs] requests.")],
+    requests: Annotated[
+        list[Path], typer.Argument(help="Files or folders of requests: CSV, JSON lines, text, GitHub's issues.")
+    ],
     to: NewVersion,
     old: Annotated[str, typer.Option("--from", help="Release to correct; default: the config's.")] = "",
     config: ConfigPath = None,
@@ -22,7 +24,7 @@ def opt_out(
 ) -> None:
     """Correct a release: honour requests, write the shards they touch, carry the others over, give receipts.
 
-    Example: `stackcurate opt-out requests.csv --from v1 --to v2 --config demo.toml`
+    Example: `stackcurate opt-out requests.csv --from v1 --to v2 --config build.toml`
     """
     from stackcurate import pipeline
     from stackcurate.kernels.opt_outs import contradictions
@@ -46,7 +48,7 @@ def opt_out(
     print_release(out, release)
     done = release.manifest["corrects"]
     out.print(f"{done['removed']:,} rows left {done['version']}, {done['promoted']:,} took their places; receipts: "
-              f"{loaded['workspace'].path}/receipts/{to}.jsonl", highlight=False, soft_wrap=True)  # fmt: skip
+              f"{loaded['workspace'].path}/receipts/{to}.jsonl", highlight=False)  # fmt: skip
 
 
 def apply_removals(
@@ -55,7 +57,7 @@ def apply_removals(
 ) -> None:
     """Bring a copy of a release to the next one from its removals and promotions alone, byte for byte.
 
-    Example: `stackcurate apply-removals copies/v1 --from-release releases/v2`
+    Example: `stackcurate apply-removals copies/v1 --from-release workspace/releases/v2`
     """
     from stackcurate.release.removals import apply_removals as apply
 
@@ -69,20 +71,24 @@ def prove(
 ) -> None:
     """Check receipts of opt-outs against a release: hashes, Merkle paths, and a search of every shard; offline.
 
-    Example: `stackcurate prove receipt.json --release releases/v2`
+    Example: `stackcurate prove workspace/receipts/v2.jsonl --release workspace/releases/v2`
     """
     from stackcurate.errors import ReleaseError
     from stackcurate.release.proof import prove as check
     from stackcurate.release.proof import read_receipts
     from stackcurate.terminal import printable
 
+    if not receipts.is_file():
+        raise ReleaseError(
+            f"{receipts}: no such file; receipts of a release lie in the workspace, receipts/VERSION.jsonl"
+        )
     found = read_receipts(receipts.read_text(encoding="utf-8"), str(receipts))
     chosen = [receipt for receipt in found if request in ("", receipt["request"]["request_id"])]
     if not chosen:
         raise ReleaseError(f"{receipts}: no receipt of request {request!r}")
     problems = check(chosen, Workspace(release))
     for problem in problems:
-        err.print(printable(problem), style="red", markup=False, highlight=False, soft_wrap=True)
+        err.print(printable(problem), style="red", markup=False, highlight=False)
     out.print(f"{len(chosen):,} receipts, {len(problems):,} problems", highlight=False)
     if problems:
         raise typer.Exit(1)
@@ -96,7 +102,7 @@ def purge(
 ) -> None:
     """Delete contents and facts of files that were asked to go, and old releases that hold them; the ledger notes it.
 
-    Example: `stackcurate purge --version v2 --release v1 --config demo.toml`
+    Example: `stackcurate purge --version v2 --release v1 --config build.toml`
     """
     from stackcurate import pipeline
     from stackcurate.release.purge import purge as delete

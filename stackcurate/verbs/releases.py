@@ -18,7 +18,7 @@ Query = Annotated[str, typer.Argument(help="An owner, owner/repository, owner/re
 def build(config: ConfigPath = None, overrides: Overrides = None, replace: Replace = False) -> None:
     """Build the release that a config describes; a second run does only what is missing.
 
-    Example: `stackcurate build --config demo.toml`
+    Example: `stackcurate build --config build.toml`
     """
     from stackcurate import pipeline
     from stackcurate.terminal import print_release, progress
@@ -32,7 +32,7 @@ def build(config: ConfigPath = None, overrides: Overrides = None, replace: Repla
 def release(to: NewVersion, config: ConfigPath = None, overrides: Overrides = None, replace: Replace = False) -> None:
     """Make another release from the facts that are there, under the config's present policy.
 
-    Example: `stackcurate release --to v2 --config demo.toml --set quality_policy.preset=none`
+    Example: `stackcurate release --to v2 --config build.toml --set quality_policy.preset=none`
     """
     build(config, [*(overrides or []), f"release.version={json.dumps(to)}"], replace)
 
@@ -41,7 +41,7 @@ def lookup(query: Query, version: Version = "", config: ConfigPath = None, overr
            as_json: Json = False) -> None:  # fmt: skip
     """Say whether an owner, repository, file or blob is in a release, and why or why not.
 
-    Example: `stackcurate lookup octocat/hello-world --config demo.toml`
+    Example: `stackcurate lookup octocat/hello-world --config build.toml`
     """
     from stackcurate import pipeline
     from stackcurate.release.lookup import lookup as find
@@ -66,7 +66,7 @@ def verify(
 ) -> None:
     """Read a release again and prove manifest, schema, uniqueness, redaction and opt-outs.
 
-    Example: `stackcurate verify --config demo.toml`
+    Example: `stackcurate verify --config build.toml`
     """
     from stackcurate import pipeline
     from stackcurate.release.verify import verify as check
@@ -79,7 +79,7 @@ def verify(
         err.print("no opt-out requests in the config: owners are not checked", style="yellow")
     findings = check(Workspace(folder) if folder else home, opted_out=requests, rescan=not quick)
     for problem in findings.problems:
-        err.print(printable(problem), style="red", markup=False, highlight=False, soft_wrap=True)
+        err.print(printable(problem), style="red", markup=False, highlight=False)
     if findings.left_out:
         err.print(f"and {findings.left_out:,} more", style="red")
     out.print(f"{findings.rows:,} rows in {findings.shards:,} shards read, "
@@ -91,7 +91,7 @@ def verify(
 def report(version: Version = "", config: ConfigPath = None, overrides: Overrides = None) -> None:
     """Print the funnel of a release and where its report lies.
 
-    Example: `stackcurate report --config demo.toml`
+    Example: `stackcurate report --config build.toml`
     """
     from stackcurate import pipeline
     from stackcurate.release.manifest import load_release
@@ -101,7 +101,10 @@ def report(version: Version = "", config: ConfigPath = None, overrides: Override
     name = version or loaded["release"].version
     found = load_release(open_workspace(loaded["workspace"].path, create=False), name)
     if found is None:
-        raise ReleaseError(f"no complete release {name!r} in {loaded['workspace'].path}; `stackcurate build` makes it")
+        raise ReleaseError(
+            f"no complete release {name!r} in {loaded['workspace'].path}; `stackcurate build` makes it, "
+            "`--version` names another"
+        )
     print_release(out, found)
 
 
@@ -114,7 +117,7 @@ def diff(
 ) -> None:
     """Say what changed from one release to another: files by language, or each file as JSON lines.
 
-    Example: `stackcurate diff v1 v2 --config demo.toml`
+    Example: `stackcurate diff v1 v2 --config build.toml`
     """
     from stackcurate import pipeline
     from stackcurate.release.diff import diff as compare

@@ -25,10 +25,10 @@ def repos(
 
     Tokens come from the file that `repos.tokens_file` names, else from the environment variable `GITHUB_TOKEN`.
 
-    Example: `stackcurate repos --source gharchive:hours --config demo.toml --set repos.min_stars=10`
+    Example: `stackcurate repos --source gharchive:hours --config build.toml --set repos.min_stars=10`
     """
     from stackcurate import pipeline
-    from stackcurate.errors import ConfigError
+    from stackcurate.errors import ConfigError, plain_errors
     from stackcurate.release.ledger import record_requests
     from stackcurate.session import spark_session
     from stackcurate.sources.identities import with_authors
@@ -42,17 +42,17 @@ def repos(
     given = [*(overrides or []), *([f"repos.sources={json.dumps(source)}"] if source else [])]
     loaded = pipeline.load_config(config, given)
     workspace = open_workspace(loaded["workspace"].path)
-    with pipeline.plain_errors(workspace), locked(workspace):
+    with plain_errors(workspace.root), locked(workspace):
         record_requests(workspace, pipeline.given_requests(loaded))
         section, spark = loaded["repos"], spark_session(loaded["spark"])
         records = pull(spark, workspace, section, progress(err), lambda said: err.print(said, style="yellow"))
         requests = with_authors(workspace, pipeline.requests_of(loaded))
         chosen = select(records, section, requests, loaded["opt_outs"].copies).persist()
         for sentence in damaged_hours(workspace):
-            err.print(sentence, style="yellow", highlight=False, soft_wrap=True)
+            err.print(sentence, style="yellow", highlight=False)
         for reason, number in counts(chosen).items():
             out.print(f"{reason}: {number:,}", highlight=False)
         if urls is not None:
             urls.write_text("".join(f"{url}\n" for url in clone_urls(chosen)), encoding="utf-8")
             err.print(f"their addresses: {urls}; `stackcurate files --source git --urls {urls}` fetches them",
-                      markup=False, highlight=False, soft_wrap=True)  # fmt: skip
+                      markup=False, highlight=False)  # fmt: skip

@@ -24,7 +24,7 @@ def serve(config: ConfigPath = None, overrides: Overrides = None, version: Versi
     Requests come into `inbox/` of the workspace, which `stackcurate opt-out` and `[opt_outs] requests` take.
     Put a proxy with TLS in front of it where it is open to others; `X-Forwarded-For` of a proxy on this machine counts.
 
-    Example: `stackcurate serve --config demo.toml --port 8000`
+    Example: `stackcurate serve --config build.toml --port 8000`
     """
     from stackcurate import pipeline
 

@@ -17,7 +17,8 @@ def stage_verb(stage: Stage) -> Callable[..., None]:
         look_or_run(stage, paths, config, overrides, as_json=as_json)
 
     verb.__doc__ = (
-        f"{stage.doc}\n\nWith paths: print what is found in these files. Without: run the pipeline up to here.\n\n"
+        f"Show {stage.doc[0].lower()}{stage.doc[1:]}\n\n"
+        "With paths: print what is found in these files. Without: run the pipeline up to here.\n\n"
         f"Example: `stackcurate {verb_name(stage)} src/`"
     )
     return verb
