@@ -23,11 +23,9 @@ REPOS = schema_repos.REPOS
 _STRING, _INT, _FLOAT, _BOOL = pa.string(), pa.int64(), pa.float32(), pa.bool_()
 _TIME = pa.timestamp("us", tz="UTC")
 
-_REPO_ID = schema_repos.REPO_ID
+_REPO_ID, _INPUT_ID, _ERROR = schema_repos.REPO_ID, schema_repos.INPUT_ID, schema_repos.ERROR
 _FILE_ID = column("file_id", _STRING, "SHA-1 of repository, revision and path: one occurrence of a blob")
 _BLOB_ID = column("blob_id", _STRING, "git SHA-1 of the source bytes")
-_INPUT_ID = schema_repos.INPUT_ID
-_ERROR = schema_repos.ERROR
 
 FILES = table(
     "files",
@@ -50,7 +48,7 @@ AUTHORS = table(
     column("revision", _STRING, "as in `repos`"),
     column("email_hash", _STRING, "HMAC-SHA-256 of what stands for the e-mail in requests, itself a hash"),
     column("name_hash", _STRING, "HMAC-SHA-256 of the name in lower case, spaces as one"),
-    column("commits", _INT, "commits looked at that bear both"),
+    column("commits", _INT, "commits looked at that bear both; 0: stands for all that were not looked at"),
     _INPUT_ID,
     key=4,
 )
@@ -125,6 +123,7 @@ LANGUAGE = table(
     column("generated", _BOOL, "generated code, by path, content or `.gitattributes`"),
     column("documentation", _BOOL, "documentation, by its path or `.gitattributes`"),
     column("detectable", _BOOL, "of a type that counts among a repository's languages, or so by `.gitattributes`"),
+    column("agent_file", _BOOL, "instructs a coding assistant, by its path, such as `AGENTS.md`; a label"),
     column("ignored_override", _STRING, "language in `.gitattributes` that Linguist does not know; null where none"),
     _ERROR,
 )
@@ -149,7 +148,7 @@ QUALITY = table(
 
 SIGNALS = table(
     "signals",
-    "OpenCoder's quality signals of each occurrence, read as a file of its language.",
+    "The quality signals of OpenCoder for each occurrence, read as a file of its language.",
     _FILE_ID,
     column("rules", _STRING, "rules that the language falls under, such as `python`, `data`, `text` or `others`"),
     column("signals", schema_signals.SIGNALS, "OpenCoder's names less their prefix; null where one does not apply"),

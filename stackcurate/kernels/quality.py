@@ -38,7 +38,8 @@ _HEAD_LINES, _HEAD = 5, 10_000
 """What generators write, in so many lines, and how much of these is read. Source: StarCoder2 (arXiv 2402.19173)."""
 _XML, _XML_HEAD = "<?xml version=", 100
 """Source: StarCoder (arXiv 2305.06161), XML filter."""
-_AI_WORDS = (b"enerated ", b"ENERATED ", b"uthored-", b"UTHORED-")
+_AI_WORDS = {"enerated": 1, "ENERATED": 1, "uthored-": 4, "UTHORED-": 4}
+"""What a mark holds, and how many characters after its begin: quickly found, and rare."""
 _AI_MARK = re.compile(
     r"\b(?:(?:[Cc]o-[Aa]uthored-[Bb]y|CO-AUTHORED-BY):|(?:[Gg]enerated|GENERATED) (?i:by|with|using))[ \t]*\[?"
     r"(?i:(?:an? |the |openai |github |google |anthropic )?"
@@ -89,7 +90,7 @@ def _row(content: bytes | None) -> tuple[Any, ...]:
         runs = list(_encoded(text, utf8))
         mean = total / (lines or 1)
         shares = alphanumeric / size, alphabetic / size, sum(runs) / size
-        marks = _says_generated(text), _XML in text[:_XML_HEAD], _ai_mark(text, utf8)
+        marks = _says_generated(text), _XML in text[:_XML_HEAD], _ai_mark(text)
         return encoding, lines, longest, mean, *shares, max(runs, default=0), *marks, None
     except Exception:  # noqa: BLE001 - one bad file must not cost its batch
         return (None,) * (_WIDTH - 1) + ("failed",)
@@ -103,7 +104,7 @@ def _lines(text: str) -> tuple[int, int, int]:
         if text[end - 1 : end + 1] == "\r\n":
             end += 1
         # The mark keeps the last line open, so that the next chunk can go on with it.
-        lengths = [len(line) for line in (text[start:end] + "|").splitlines()]
+        lengths = list(map(len, (text[start:end] + "|").splitlines()))
         lengths[0] += open_length
         open_length = lengths.pop() - 1
         if lengths:
@@ -124,16 +125,23 @@ def _letters(text: str, utf8: bytes) -> tuple[int, int]:
 
 def _says_generated(text: str) -> bool:
     """Say whether one of the first lines says that a tool wrote the file."""
-    head = text[:_HEAD].split("\n", _HEAD_LINES)[:_HEAD_LINES]
-    return any(_GENERATED.search(line.lower()) for line in head)
+    head = "\n".join(text[:_HEAD].split("\n", _HEAD_LINES)[:_HEAD_LINES]).lower()
+    return "generated" in head and _GENERATED.search(head) is not None  # the word rules most files out
 
 
-def _ai_mark(text: str, utf8: bytes) -> str | None:
+def _ai_mark(text: str) -> str | None:
     """Return the assistant that a trailer or a remark names as author."""
-    if not any(word in utf8 for word in _AI_WORDS):  # rules most files out
-        return None
-    found = _AI_MARK.search(text)
-    return found["who"].lower() if found else None
+    begins = sorted(at - before for word, before in _AI_WORDS.items() for at in _places(text, word))
+    marks = filter(None, (_AI_MARK.match(text, begin) for begin in begins if begin >= 0))
+    return next((mark["who"].lower() for mark in marks), None)
+
+
+def _places(text: str, word: str) -> Iterator[int]:
+    """Yield where a word stands."""
+    at = text.find(word)
+    while at >= 0:
+        yield at
+        at = text.find(word, at + 1)
 
 
 def _encoded(text: str, utf8: bytes) -> Iterator[int]:

@@ -1,7 +1,7 @@
-"""The compiled loops of `quality_signals` that count declarations, by language, as OpenCoder's expressions see them.
+"""The compiled loops of the signals that count declarations, by language, as OpenCoder's expressions see them.
 
 Most of these look at the first word of each line that is not blank: they are tried there, and not again before the end
-of what they matched. Import this module inside functions: numba takes a third of a second.
+of what they matched.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The compiled loops of `quality_signals` that count functions, as OpenCoder's expressions see them.
-
-Import this module inside functions: numba takes a third of a second.
-"""
+"""The compiled loops of the signals that count functions, as OpenCoder's expressions see them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The compiled loops of `quality_signals` over the lines and the strings of code.
-
-Import this module inside functions: numba takes a third of a second.
-"""
+"""The compiled loops of the signals over the lines and the strings of code."""
 
 from __future__ import annotations
 
@@ -9,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from stackcurate.kernels.quality_code_numba import stands
-from stackcurate.kernels.quality_text_numba import NEWLINE, SPACE, token_end
+from stackcurate.kernels.quality_text_numba import NEWLINE, SPACE, room_for, tally, token_end
 from stackcurate.kernels.shingles_numba import GOLDEN, MIX_1, compiled
 
 U64 = np.uint64
 _LONG_STRING, _LONG_WORD = 20, 20
 _QUOTE, _APOSTROPHE = 34, 39
+_RETURN = (114, 101, 116, 117, 114, 110)
 
 
 @compiled
@@ -61,13 +58,13 @@ def repeated_lines(text: Any, spans: Any, count: int, classes: Any, whole: bool,
         if not whole and (size == 1 or (size == 2 and text[begin] == 125 and text[end - 1] == 44)):
             h = U64(0)
         hashes[k], sizes[k] = h * MIX_1, size
-    order = np.argsort(hashes)
+    room = room_for(count)
+    tally(hashes, count, room)
+    _, _, counts, which = room
     out[:] = 0
-    for j in range(count):
-        k = order[j]
-        same = (j > 0 and hashes[order[j - 1]] == hashes[k]) or (j + 1 < count and hashes[order[j + 1]] == hashes[k])
+    for k in range(count):
         out[2] += sizes[k]
-        if same and hashes[k]:
+        if hashes[k] and counts[which[k]] > 1:
             out[0] += 1
             out[1] += sizes[k]
 
@@ -91,6 +88,18 @@ def lines_with(text: Any, spans: Any, count: int, needles: Any, sizes: Any, fold
 
 
 @compiled
+def _stands(text: Any, at: int, end: int, word: Any) -> bool:
+    """Say whether a word, an array of code points in lower case, stands at a place, in either case."""
+    if at + len(word) > end:
+        return False
+    for k in range(len(word)):
+        c = text[at + k]
+        if (c + 32 if 65 <= c <= 90 else c) != word[k]:
+            return False
+    return True
+
+
+@compiled
 def _holds(text: Any, begin: int, end: int, needles: Any, sizes: Any, fold: bool) -> bool:
     first = 0
     for j in range(len(sizes)):
@@ -100,11 +109,34 @@ def _holds(text: Any, begin: int, end: int, needles: Any, sizes: Any, fold: bool
             c = text[i]
             if c == word[0] or (fold and c | 32 == word[0]):
                 if fold:
-                    if stands(text, i, end, word):
+                    if _stands(text, i, end, word):
                         return True
                 elif np.array_equal(text[i : i + len(word)], word):
                     return True
     return False
+
+
+@compiled
+def returns(text: Any, spans: Any, classes: Any) -> int:
+    """Count the lines that return; as in OpenCoder's code, `return` alone takes the next line along."""
+    found, k = 0, 0
+    while k < len(spans):
+        at, end = spans[k]
+        k += 1
+        while classes[text[at]] & SPACE:
+            at += 1
+        stop = at + len(_RETURN)
+        if stop > end:
+            continue
+        same = True
+        for i in range(len(_RETURN)):
+            same &= text[at + i] == _RETURN[i]
+        if same and (stop == end or classes[text[stop]] & SPACE):
+            found += 1
+            while stop < end and classes[text[stop]] & SPACE:
+                stop += 1
+            k += stop == end
+    return found
 
 
 @compiled

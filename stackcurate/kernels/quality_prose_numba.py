@@ -1,11 +1,10 @@
-"""The compiled loops of `quality_signals` over prose: sentences, words, addresses and tags.
-
-Import this module inside functions: numba takes a third of a second.
-"""
+"""The compiled loops of the signals over prose: sentences, words, addresses and tags."""
 
 from __future__ import annotations
 
 from typing import Any
+
+import numpy as np
 
 from stackcurate.kernels.quality_text_numba import LOWER, NEWLINE, SPACE, UPPER, boundary, token_end
 from stackcurate.kernels.shingles_numba import compiled
@@ -112,3 +111,19 @@ def _addresses(text: Any, classes: Any) -> int:
                 at = last
         at += 1
     return total
+
+
+@compiled
+def listed(hashes: Any, count: int, stop_words: Any) -> int:
+    """Count the words that stand in an ascending list.
+
+    Args:
+        hashes: of the words.
+        count: words.
+        stop_words: ascending hashes.
+    """
+    found = 0
+    for i in range(count):
+        k = np.searchsorted(stop_words, hashes[i])
+        found += k < len(stop_words) and stop_words[k] == hashes[i]
+    return found

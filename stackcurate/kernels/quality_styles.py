@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from stackcurate.kernels.quality_code_numba import (
+from stackcurate.kernels.quality_literals_numba import (
     ARROWS,
     BACKTICK,
     BLOCK,
@@ -56,6 +56,7 @@ _EMBEDDED = re.compile(
     r"<!--.*?(?:-->|\Z)|<script\b[^>]*(?:>|\Z)(.*?)(?:</script\s*>|\Z)|<style\b[^>]*(?:>|\Z).*?(?:</style\s*>|\Z)",
     re.DOTALL | re.IGNORECASE,
 )
+_HASHBANG = re.compile(r"#! ?/[^\n]*")
 _PHP_TAGS = re.compile(r"<\?(?:php)?(.*?)(?:\?>|\Z)", re.DOTALL | re.IGNORECASE)
 
 
@@ -88,4 +89,8 @@ def stretches(text: str, language: str) -> Iterator[tuple[int, int, int]]:
             elif match[1]:
                 yield (*match.span(1), _SCRIPT)
     else:
-        yield 0, len(text), STYLES.get(language, 0)
+        style = STYLES.get(language, 0)
+        hashbang = _HASHBANG.match(text) if style == _SCRIPT else None
+        if hashbang:
+            yield (*hashbang.span(), HASH)
+        yield hashbang.end() if hashbang else 0, len(text), style

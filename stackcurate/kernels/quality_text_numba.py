@@ -1,7 +1,6 @@
-"""The compiled loops of `quality_signals` over a text: characters, lines, words, and words that come again.
+"""The compiled loops of the signals over a text: characters, lines, words, and words that come again.
 
-Import this module inside functions: numba takes a third of a second. A text is an array of code points; `classes`
-holds the bits below for each code point there is.
+A text is an array of code points; `classes` holds the bits below for each code point there is.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import numpy as np
 from stackcurate.kernels.shingles_numba import GOLDEN, MIX_1, compiled
 
 U32, U64 = np.uint32, np.uint64
-ALPHA, DIGIT, SPACE, WORD, UPPER, LOWER = 1, 2, 4, 8, 16, 32
+ALPHA, DIGIT, SPACE, WORD, UPPER, LOWER, BASE64, HEX = 1, 2, 4, 8, 16, 32, 64, 128
 NEWLINE = 10
 _BACKSLASH = 92
 FAR = 1 << 15
@@ -57,24 +56,29 @@ def words(text: Any, classes: Any, hashes: Any, lengths: Any) -> int:
     """Write hash and length of each token and return their number."""
     at, n = 0, 0
     while at < len(text):
-        if classes[text[at]] & SPACE:
+        kind = classes[text[at]] & (WORD | SPACE)
+        if kind & SPACE:
             at += 1
             continue
-        stop = token_end(text, at, len(text), classes)
-        h = U64(stop - at)
-        for i in range(at, stop):
-            h = (h + U64(text[i]) + U64(1)) * GOLDEN
-            h ^= h >> U64(29)
-        hashes[n], lengths[n] = h, stop - at
+        begin, h = at, U64(0)
+        while at < len(text) and classes[text[at]] & (WORD | SPACE) == kind:
+            h = h * GOLDEN + U64(text[at])
+            at += 1
+        hashes[n], lengths[n] = h ^ (h >> U64(29)), at - begin
         n += 1
-        at = stop
     return n
 
 
 @compiled
-def _tally(grams: Any, count: int, room: Any) -> int:
-    """Number the different grams as they come; return how many there are."""
-    slots, keys, counts, _, which = room
+def tally(grams: Any, count: int, room: Any) -> int:
+    """Number the different grams as they come; return how many there are.
+
+    Args:
+        grams: hashes.
+        count: grams.
+        room: as `room_for` gives it; its last two arrays get how often each number comes, and the number of each gram.
+    """
+    slots, keys, counts, which = room
     size = 16
     while size < 2 * count:
         size *= 2
@@ -93,6 +97,15 @@ def _tally(grams: Any, count: int, room: Any) -> int:
 
 
 @compiled
+def room_for(count: int) -> Any:
+    """Return what `tally` needs to number so many grams."""
+    size = 16
+    while size < 2 * count:
+        size *= 2
+    return np.empty(size, np.int32), np.empty(count, U64), np.empty(count, np.int32), np.empty(count, np.int32)
+
+
+@compiled
 def repetition(hashes: Any, lengths: Any, n: int, out: Any) -> None:
     """Measure how often words and runs of words come again.
 
@@ -103,19 +116,10 @@ def repetition(hashes: Any, lengths: Any, n: int, out: Any) -> None:
         out: gets the number of different words, the entropy, and for runs of 2 to `GRAMS` words the share of
             characters in the commonest one up to 4, in all that come again from 5 on.
     """
-    size = 32
-    while size < 2 * n:
-        size *= 2
-    room = (
-        np.empty(size, np.int32),
-        np.empty(n, U64),
-        np.empty(n, np.int32),
-        np.empty(0, np.int32),
-        np.empty(n, np.int32),
-    )
+    room = room_for(n)
     grams, at, total = hashes[:n].copy(), np.arange(n), lengths[:n].sum()
-    distinct = _tally(grams, n, room)
-    counts, which = room[2], room[4]
+    distinct = tally(grams, n, room)
+    _, _, counts, which = room
     out[:] = 0
     out[0] = distinct
     for k in range(distinct):
@@ -133,7 +137,7 @@ def repetition(hashes: Any, lengths: Any, n: int, out: Any) -> None:
         count = kept
         if count == 0:
             return
-        distinct = _tally(grams, count, room)
+        distinct = tally(grams, count, room)
         if length <= 4:
             out[length] = _commonest(at, lengths, count, distinct, length, room) / total
         else:
@@ -143,7 +147,7 @@ def repetition(hashes: Any, lengths: Any, n: int, out: Any) -> None:
 @compiled
 def _commonest(at: Any, lengths: Any, count: int, distinct: int, length: int, room: Any) -> int:
     """Return the characters in all places of the commonest run, the first of these; 0 if none comes twice."""
-    counts, which = room[2], room[4]
+    _, _, counts, which = room
     best = 0
     for number in range(distinct):
         if counts[number] > counts[best]:
@@ -159,7 +163,7 @@ def _commonest(at: Any, lengths: Any, count: int, distinct: int, length: int, ro
 @compiled
 def _repeated(at: Any, lengths: Any, count: int, length: int, room: Any) -> int:
     """Return the characters of the words that stand in any run which comes again."""
-    counts, which = room[2], room[4]
+    _, _, counts, which = room
     characters_, seen = 0, 0
     for k in range(count):
         if counts[which[k]] > 1:
@@ -202,31 +206,24 @@ def hex_words(text: Any, classes: Any) -> int:
 @compiled
 def encoded(text: Any, classes: Any) -> bool:
     """Say whether a text is encoded data: one long run of it, or more than half of the text."""
-    matched, longest, run, after = 0, 0, 0, np.zeros(2, np.int64)
+    matched, longest, run, before, bytes_end, escapes_end = 0, 0, 0, 0, 0, 0
     for i in range(len(text)):
-        if _is_base64(text[i]):
+        kind = classes[text[i]]
+        if kind & BASE64:
             run += 1
-            if i + 1 < len(text):
-                continue
-        if run >= _BASE64_RUN:
+        if run >= _BASE64_RUN and (not kind & BASE64 or i + 1 == len(text)):
             matched, longest = matched + run, max(longest, run)
-        run = 0
-    in_word = False
-    for i in range(len(text)):
-        c, after_word = text[i], in_word
-        in_word = classes[c] & WORD != 0
-        if (after_word or not is_hex(c)) and c != _BACKSLASH:
-            continue
-        for kind in range(2):
-            if i >= after[kind] and (kind == 0 or c == _BACKSLASH):
-                stop = _run_end(text, i, kind == 1, classes)
-                matched, longest, after[kind] = matched + stop - i, max(longest, stop - i), stop
+        if not kind & BASE64:
+            run = 0
+        is_escape, begins_word = text[i] == _BACKSLASH, kind & HEX and not before & WORD
+        before = kind
+        if (is_escape or begins_word) and i >= bytes_end:
+            bytes_end = _run_end(text, i, False, classes)
+            matched, longest = matched + bytes_end - i, max(longest, bytes_end - i)
+        if is_escape and i >= escapes_end:
+            escapes_end = _run_end(text, i, True, classes)
+            matched, longest = matched + escapes_end - i, max(longest, escapes_end - i)
     return longest > _LONG_RUN or 2 * matched > len(text)
-
-
-@compiled
-def _is_base64(c: int) -> bool:
-    return 97 <= c <= 122 or 65 <= c <= 90 or 47 <= c <= 57 or c in (43, 61, NEWLINE)
 
 
 @compiled

@@ -1,7 +1,4 @@
-"""Words and marks in an array of code points, as `quality_declarations_numba` reads them.
-
-Import this module inside functions: numba takes a third of a second.
-"""
+"""Words and marks in an array of code points, as `quality_declarations_numba` reads them."""
 
 from __future__ import annotations
 

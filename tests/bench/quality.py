@@ -1,7 +1,7 @@
 """Measures of quality and OpenCoder's signals beside a plain recomputation: speed, and the largest difference.
 
-The files are those of installed packages; speed is told for all of them, and for those of Python alone, whose signals
-need its parser.
+The files are those of installed packages, as many bytes of each group of `MIX`; speed is told for all of them, and for
+each language. What is only measured of a single language is not recomputed here, but in the tests.
 
 `BENCH_SCALE=0.1` does a tenth of everything.
 """
@@ -9,9 +9,11 @@ need its parser.
 from __future__ import annotations
 
 import os
+import random
 import re
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -19,13 +21,24 @@ import pyarrow as pa
 from stackcurate.kernels.language import detect
 from stackcurate.kernels.quality import measure
 from stackcurate.kernels.quality_signals import measure_signals
-from tests.bench.build import say
+from tests.bench.build import is_text, say
 from tests.bench.measure import Line
-from tests.bench.pii_corpus import Source, ordinary
+from tests.bench.pii_corpus import LARGEST, Source
+from tests.plain_signals import plain_signals
 
 SUBJECT, OURS, PLAIN = "quality", "stackcurate", "plain Python"
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
-MEGABYTES, COMPARED_MB, BATCH = 60 * SCALE, 10 * SCALE, 400
+MEGABYTES, COMPARED_MB, BATCH = 32 * SCALE, 2 * SCALE, 400
+MIX = (
+    (".py",),
+    (".js", ".cjs", ".mjs", ".ts"),
+    (".c", ".h", ".cpp", ".hpp"),
+    (".md", ".rst", ".txt", ".html", ".json"),
+)
+"""A quarter each: Python, what node packages hold, C headers and sources, prose and data."""
+ROOTS = (Path(pa.__file__).parents[1], Path("/usr/lib/node_modules"), Path("/usr/include"))
+COMPARED = ("C", "C++", "HTML", "JSON", "JavaScript", "Python")
+"""Languages whose comments Pygments tells from code as OpenCoder asks it to."""
 GOALS: dict[str, float] = {"quality_mb_per_cpu_s": 20, "quality_max_abs_error": 1e-6}
 RUNS = (
     r"[A-Za-z0-9+/]{64,}={0,2}",
@@ -38,7 +51,7 @@ RUNS = (
 
 def run() -> Iterator[Line]:
     """Measure all of it; each line comes when it is known."""
-    sources = list(ordinary(MEGABYTES))
+    sources = list(mixed(MEGABYTES))
     contents = [source.content for source in sources]
     size = sum(map(len, contents)) / 1e6
     say(f"{len(contents):,} files of installed packages, {size:.1f} MB")
@@ -47,16 +60,41 @@ def run() -> Iterator[Line]:
         measure(pa.array(contents[at : at + BATCH], pa.binary()))
     say(f"measures alone: {size / (time.process_time() - start):.1f} MB/s")
     yield line("quality_mb_per_cpu_s", OURS, all_signals(sources), "MB/s")
-    few = contents[: max(1, int(len(contents) * COMPARED_MB / MEGABYTES))]
+    few = random.Random(3).sample(sources, max(1, int(len(sources) * COMPARED_MB / MEGABYTES)))
+    languages = languages_of(few)["language"].to_pylist()
     start = time.process_time()
-    plain = [recomputed(content) for content in few]
-    yield line("quality_mb_per_cpu_s", PLAIN, sum(map(len, few)) / 1e6 / (time.process_time() - start), "MB/s")
-    yield line("quality_max_abs_error", OURS, max_abs_error(few, plain), "1")
+    plain = [recomputed(one.content, language) for one, language in zip(few, languages, strict=True)]
+    read = sum(len(one.content) for one in few) / 1e6
+    yield line("quality_mb_per_cpu_s", PLAIN, read / (time.process_time() - start), "MB/s")
+    yield line("quality_max_abs_error", OURS, max_abs_error(few, languages, plain), "1")
+
+
+def mixed(megabytes: float, seed: int = 1) -> Iterator[Source]:
+    """Yield UTF-8 files of installed packages, about as many bytes of each group of `MIX`.
+
+    Args:
+        megabytes: size of all, if there is as much.
+        seed: of the choice.
+    """
+    every = sorted(path for root in ROOTS for path in root.rglob("*.*") if path.is_file())
+    for suffixes in MIX:
+        paths = [path for path in every if path.suffix in suffixes and 0 < path.stat().st_size <= LARGEST]
+        random.Random(seed).shuffle(paths)
+        left = megabytes * 1e6 / len(MIX)
+        for path in paths:
+            if left > 0 and is_text(content := path.read_bytes()):
+                left -= len(content)
+                yield Source(path.name, content)
+
+
+def languages_of(sources: Sequence[Source]) -> pa.RecordBatch:
+    """Return the language of each file and its type."""
+    return detect([source.path for source in sources], [source.content for source in sources])
 
 
 def all_signals(sources: Sequence[Source]) -> float:
     """Return the rate of measures and signals together, in MB per CPU-second; that of each language is told."""
-    languages = detect([source.path for source in sources], [source.content for source in sources])
+    languages = languages_of(sources)
     facts = zip(sources, languages["language"].to_pylist(), languages["language_type"].to_pylist(), strict=True)
     by_language: dict[str, list[tuple[str, bytes, str]]] = {}
     for source, language, kind in facts:
@@ -84,8 +122,8 @@ def line(name: str, who: str, value: float, unit: str) -> Line:
     return Line(SUBJECT, name, who, value, unit, GOALS[name] if who == OURS else None)
 
 
-def recomputed(content: bytes) -> dict[str, float]:
-    """Measure a UTF-8 text as plainly as the definitions read."""
+def recomputed(content: bytes, language: str | None) -> dict[str, float]:
+    """Measure a UTF-8 text as plainly as the definitions read, by its signals too where its language is compared."""
     text = content.decode()
     lengths = [len(one) for one in text.splitlines()]
     found = (match[0] for run in RUNS for match in re.finditer(run, text))
@@ -99,17 +137,20 @@ def recomputed(content: bytes) -> dict[str, float]:
         "alphabetic_fraction": sum(char.isalpha() for char in text) / size,
         "encoded_fraction": sum(runs) / size,
         "encoded_run_max": max(runs, default=0),
-    }
+    } | (plain_signals(text, language) if language in COMPARED and text.strip() else {})
 
 
-def max_abs_error(contents: Sequence[bytes], plain: Sequence[dict[str, float]]) -> float:
-    """Return the largest difference of any measure of any file; means are rounded to single precision like facts."""
-    rows: list[dict[str, Any]] = measure(list(contents)).to_pylist()
-    single = pa.float32()
-    differences = (
-        abs(row[name] - (pa.scalar(value, single).as_py() if isinstance(value, float) else value))
-        for row, wanted in zip(rows, plain, strict=True)
-        if row["encoding"] == "utf-8"
-        for name, value in wanted.items()
-    )
-    return float(max(differences))
+def max_abs_error(
+    sources: Sequence[Source], languages: Sequence[str | None], plain: Sequence[dict[str, float]]
+) -> float:
+    """Return the largest difference of any measure or signal of any file; measures are of single precision."""
+    contents = [source.content for source in sources]
+    signals = measure_signals(contents, [source.path for source in sources], languages, [None] * len(contents))
+    rows: list[dict[str, Any]] = measure(contents).to_pylist()
+    largest = 0.0
+    for row, found, wanted in zip(rows, signals["signals"].to_pylist(), plain, strict=True):
+        for name, value in wanted.items() if row["encoding"] == "utf-8" else ():
+            single = name in row and isinstance(value, float)
+            expected = pa.scalar(value, pa.float32()).as_py() if single else value
+            largest = max(largest, abs((row[name] if name in row else found[name]) - expected))
+    return largest

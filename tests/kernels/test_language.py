@@ -71,6 +71,24 @@ def test_strategies_decide_in_order(strategy: str | None, path: str, content: st
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        "AGENTS.md", "a/CLAUDE.md", "CLAUDE.local.md", "GEMINI.md", ".cursorrules", ".cursor/rules/a/b.mdc",
+        ".github/copilot-instructions.md", ".github/instructions/a.instructions.md", ".windsurfrules", ".clinerules",
+        "a/.clinerules/b.md", ".aider.conf.yml", ".claude/commands/a.md",
+    ],
+)  # fmt: skip
+def test_agent_files_are_told_by_their_path(path: str) -> None:
+    assert detect([path], [b"# a\n"])["agent_file"].to_pylist() == [True]
+
+
+def test_other_files_are_no_agent_files() -> None:
+    paths = ["MY_AGENTS.md", "agents.md", "CLAUDE.md/x", "src/claude/a.md", ".cursor/a", ".github/a.md", "rules/a.md"]
+
+    assert not any(detect(paths, [b"a\n"] * len(paths))["agent_file"].to_pylist())
+
+
+@pytest.mark.parametrize(
     ("path", "vendored", "generated", "documentation"),
     [
         ("src/main.c", False, False, False),

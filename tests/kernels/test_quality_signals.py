@@ -2,13 +2,11 @@ r"""OpenCoder's signals: equal to a plain recomputation and to Pygments on real 
 
 from __future__ import annotations
 
-import math
 import random
 import re
 import sysconfig
 import time
-import unicodedata
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,30 +14,25 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from pygments import lex  # type: ignore[import-untyped]
-from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
-from pygments.token import Comment, Literal  # type: ignore[import-untyped]
 
 from stackcurate import schema
+from stackcurate.kernels.quality_code import split
 from stackcurate.kernels.quality_declarations_numba import CLASSES, declarations
 from stackcurate.kernels.quality_functions_numba import JAVA as LANGUAGE
 from stackcurate.kernels.quality_functions_numba import mains
+from stackcurate.kernels.quality_literals_numba import BLOCK, SLASHES, comment_end
 from stackcurate.kernels.quality_opencoder import RULES
+from stackcurate.kernels.quality_points import as_text, classes, code_points, lines_of
 from stackcurate.kernels.quality_policy import QualityPolicy, reasons
-from stackcurate.kernels.quality_signals import SignalsConfig, as_text, classes, lines_of, measure_signals, split
+from stackcurate.kernels.quality_prose_numba import ends
+from stackcurate.kernels.quality_signals import SignalsConfig, measure_signals
 from stackcurate.kernels.quality_tokens_numba import NONE, number_of, numbers
+from tests.plain_signals import lexed, plain_signals
 
 SUFFIXES = {
     ".py": "Python", ".js": "JavaScript", ".html": "HTML", ".c": "C", ".h": "C", ".cpp": "C++", ".hpp": "C++",
     ".json": "JSON",
 }  # fmt: skip
-PUNCTUATION = (
-    "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\u2018\u2019\u201c\u201d\u3001\u3002\u300a\u300b\u300c\u300d\u3010\u3011"
-)
-RUNS = (r"[a-zA-Z0-9+/\n=]{64,}", r"(?:\b(?:0x|\\x)?[0-9a-fA-F]{2}(?:,|\b\s*)){8,}", r"(?:\\u[0-9a-fA-F]{4}){8,}")
-"""Encoded data. Source: StarCoder2 (arXiv 2402.19173)."""
-QUOTED = r"'''(.*?)'''|\"\"\"(.*?)\"\"\"|'([^\n]*?)'|\"([^\n]*?)\""
-COMMENTS = (Comment.Multiline, Comment.Single, Comment.Hashbang, Comment.Special, Literal.String.Doc)
 
 
 def one(text: str | bytes, language: str, path: str = "a", kind: str = "programming", **config: Any) -> dict[str, Any]:
@@ -51,9 +44,11 @@ def one(text: str | bytes, language: str, path: str = "a", kind: str = "programm
 
 def real_files() -> Iterator[tuple[str, str]]:
     """Yield language and text of installed files."""
-    root = Path(sysconfig.get_path("purelib"))
+    root, by_suffix = Path(sysconfig.get_path("purelib")), defaultdict(list)
+    for path in sorted(root.rglob("*.*")):
+        by_suffix[path.suffix].append(path)
     for suffix, language in SUFFIXES.items():
-        paths = sorted(path for path in root.rglob(f"*{suffix}") if 50 < path.stat().st_size < 12_000)
+        paths = [path for path in by_suffix[suffix] if 50 < path.stat().st_size < 12_000]
         for path in random.Random(4).sample(paths, min(25, len(paths))):
             content = path.read_bytes()
             if b"\0" not in content:
@@ -63,75 +58,11 @@ def real_files() -> Iterator[tuple[str, str]]:
 FILES = list(real_files())
 
 
-def words_of(text: str) -> list[str]:
-    """Return the words of a text of plain letters."""
-    spaced = "".join(" " if c in PUNCTUATION else c for c in text if ord(c) > 31 or c in "\b\t\n\x0b\f\r\x1b")
-    return re.findall(r"\w+|[^\w\s]+", unicodedata.normalize("NFKC", spaced.lower()))
-
-
-def plain(text: str) -> dict[str, float]:
-    """Measure what code and prose share, as plainly as the definitions read."""
-    words, lines = words_of(text), re.findall(r"[^\n]*\n|[^\n]+", text)
-    seen, visible, size = Counter(words), re.sub(r"\s", "", text), len(text)
-    total = sum(map(len, words))
-    signals: dict[str, float] = {
-        "num_chars": size, "num_lines": len(lines), "num_words": len(words),
-        "num_chars_line_max": max(map(len, lines)), "num_chars_line_mean": size / len(lines),
-        "mean_word_length": total / len(words), "frac_words_unique": len(seen) / len(words),
-        "entropy_unigram": -sum(n / len(words) * math.log(n / len(words)) for n in seen.values()),
-        "frac_chars_alphabet": sum(map(str.isalpha, visible)) / len(visible),
-        "frac_chars_digital": sum(map(str.isdigit, visible)) / len(visible),
-        "frac_chars_whitespace": 1 - len(visible) / size, "frac_chars_replacement_symbols": text.count("\ufffd") / size,
-        "cate_xml_start": "<?xml version=" in text[:100],
-        "frac_chars_curly_bracket": sum(c in "{}" for c in text) / size,
-    }  # fmt: skip
-    for length in range(2, 11):
-        grams = Counter(zip(*(words[i:] for i in range(length)), strict=False))
-        if length < 5:
-            gram, count = grams.most_common(1)[0] if grams else ((), 0)
-            signals[f"frac_chars_top_{length}grams"] = sum(map(len, gram)) * count / total if count > 1 else 0
-            continue
-        again = [i for i in range(len(words) - length + 1) if grams[tuple(words[i : i + length])] > 1]
-        held = {i + k for i in again for k in range(length)}
-        signals[f"frac_chars_dupe_{length}grams"] = sum(len(words[i]) for i in held) / total
-    runs = [len(match[0]) for run in RUNS for match in re.finditer(run, text)]
-    return signals | {"cate_encoded_data": max(runs, default=0) > 1024 or sum(runs) > size / 2}
-
-
-def lexed(text: str, language: str) -> tuple[str, str]:
-    """Return code and comments as Pygments tells them apart."""
-    parts = {True: "", False: ""}
-    for kind, token in lex(text, get_lexer_by_name({"C++": "cpp"}.get(language, language.lower()))):
-        parts[kind in COMMENTS] += token
-    return parts[False], parts[True]
-
-
-def of_code(code: str, comments: str, text: str) -> dict[str, float]:
-    """Measure code and comments, as plainly as the definitions read."""
-    lines, size = [line for line in code.split("\n") if line.strip()], len(code)
-    packed = ["".join(line.split()) for line in lines]
-    again = [line for line in packed if packed.count(line) > 1 and len(line) > 1 and line != "},"]
-    strings = [group for found in re.findall(QUOTED, code, re.DOTALL) for group in found if group]
-    across = [group for found in re.findall(QUOTED.replace(r"[^\n]", "."), code, re.DOTALL) for group in found if group]
-    long = [part for group in across for part in group.split("\n") if len(re.findall(r"\w+|[^\w\s]+", part)) > 20]
-    words = [w for group in strings for w in group.split() if len(w) > 20 and not re.search(r"https?://\S", w)]
-    asked = [line for line in comments.lower().split("\n") if re.search("todo|fixme|your code here", line)]
-    joined = [line for line in lines if re.search(r"=\s*[\"'].+?[\"']\s*\+\s*[\"'].+?[\"']", line)]
-    return {
-        "frac_lines_dupe_lines": len(again) / len(lines), "frac_chars_string_length": sum(map(len, strings)) / size,
-        "frac_lines_long_string": len(long) / len(lines), "frac_chars_long_word_length": sum(map(len, words)) / size,
-        "frac_lines_prompt_comments": len(asked) / len(re.findall(r"[^\n]*\n|[^\n]+", text)),
-        "frac_lines_string_concat": len(joined) / len(lines),
-        "frac_chars_hex_words": sum(map(len, re.findall(r"\b0[xX][0-9a-fA-F]+\b", code))) / size,
-        "frac_lines_assert": sum("assert" in line.lower() for line in lines) / len(lines),
-    }  # fmt: skip
-
-
-def test_what_all_files_share_equals_a_plain_recomputation() -> None:
+def test_signals_equal_a_plain_recomputation() -> None:
     assert len(FILES) > 100
     for language, text in FILES:
         found = one(text, language)
-        for name, value in plain(text).items():
+        for name, value in plain_signals(text, language).items():
             assert found[name] == pytest.approx(float(value), abs=1e-9), (language, name, text[:200])
 
 
@@ -139,15 +70,6 @@ def test_comments_and_code_equal_those_of_pygments() -> None:
     for language, text in FILES:
         points, marks = split(text, language)
         assert (as_text(points[marks == 0]), as_text(points[marks != 0])) == lexed(text, language), text[:200]
-
-
-def test_measures_of_code_equal_a_plain_recomputation() -> None:
-    for language, text in FILES:
-        found, (code, comments) = one(text, language), lexed(text, language)
-        if language != "Python":
-            assert found["frac_chars_comments"] == pytest.approx(len(comments) / len(text))
-        for name, value in of_code(code, comments, text).items() if code.strip() else ():
-            assert found[name] == pytest.approx(value, abs=1e-9), (language, name, text[:200])
 
 
 PYTHON = '''"""Tides."""
@@ -245,6 +167,7 @@ KNOWN = [
                         "frac_chars_comments": len("A port.\nTides.\n by the moon") / len(PYTHON)}),
     ("x = (1\n# why\n", "Python", {"cate_ast": 0, "frac_chars_comments": 0, "frac_lines_func_ratio": None}),
     ("print 1 # why\n", "Python", {"cate_ast": 0, "frac_chars_comments": len("why") / 14}),
+    ("#!/usr/bin/node\nlet a\n", "JavaScript", {"frac_chars_comments": 15 / 22}),
     ("import os\nprint(os)\n", "Python", {"cate_var_zero": 1, "frac_lines_import": 0.5}),
     (GO, "Go", {"cate_testfile": 0, "frac_lines_func_ratio": 2 / 12, "cate_var_zero": 0, "frac_lines_print": 1 / 12,
                 "score_lines_no_logic": (2 + 1 + 1 + 1 + 1) / 12}),
@@ -279,6 +202,18 @@ def test_declarations_are_found_where_they_stand() -> None:
     found = declarations(points, spans, LANGUAGE, CLASSES, classes(), out)
     assert [JAVA[begin:end] for begin, end in out[:found]] == ["public class Port"]
     assert mains(points, classes()) == 0
+
+
+def test_comments_end_where_their_style_says() -> None:
+    points = code_points("/* a */ b // c\n")
+
+    assert comment_end(points, 0, len(points), BLOCK) == 7
+    assert comment_end(points, 8, len(points), BLOCK | SLASHES) == 8
+    assert comment_end(points, 10, len(points), SLASHES) == 14
+
+
+def test_sentences_end_with_marks_and_lines() -> None:
+    assert ends(code_points("a. b? c\n")) == 3
 
 
 def test_names_of_files_count() -> None:
