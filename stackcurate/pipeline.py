@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from stackcurate import errors, schema
+from stackcurate import schema
 from stackcurate.config import Config, load, setting
-from stackcurate.errors import SourceError, WorkspaceError
+from stackcurate.errors import SourceError, WorkspaceError, plain_errors
 from stackcurate.facts import Build, Progress, ensure, ensure_clusters, ensure_licenses, silent
 from stackcurate.kernels.attribution import AttributionConfig
 from stackcurate.kernels.license_policy import PolicyConfig
@@ -38,16 +36,7 @@ from stackcurate.sources.local import Input
 from stackcurate.sources.metadata import NO_PLACE
 from stackcurate.sources.repos_config import ReposConfig
 from stackcurate.stage import Stage
-from stackcurate.stages import (
-    LATE,
-    PIPELINE,
-    language,
-    license_scan,
-    near_dup_bands,
-    opt_outs,
-    quality,
-    signals,
-)
+from stackcurate.stages import LATE, PIPELINE, language, license_scan, near_dup_bands, opt_outs, quality, signals
 from stackcurate.stages.language import with_context
 from stackcurate.stages.licenses import legal_texts, with_scanned_as
 from stackcurate.stages.opt_outs import over_clusters
@@ -103,7 +92,7 @@ def build(config: Config, progress: Progress = silent, *, replace: bool = False)
     inputs = discover(config["sources"].inputs)
     workspace = open_workspace(config["workspace"].path)
     digest = build_digest(config, inputs)
-    with plain_errors(workspace), locked(workspace):
+    with plain_errors(workspace.root), locked(workspace):
         found = find_release(workspace, config["release"].version, digest, replace=replace)
         if found:
             return found
@@ -114,24 +103,6 @@ def build(config: Config, progress: Progress = silent, *, replace: bool = False)
         *_, decided = steps(under_way, files, repos, facts)
         assert decided is not None, "the last step decides"
         return export(under_way, decided, repos, facts, digest)
-
-
-@contextmanager
-def plain_errors(workspace: Workspace) -> Iterator[None]:
-    """Say in a sentence what a task that failed says in a page of traces."""
-    try:
-        yield
-    except Exception as error:
-        if isinstance(error, errors.StackcurateError):
-            raise
-        if ours := re.search(r"stackcurate\.errors\.(\w+): (.+)", str(error)):
-            raise getattr(errors, ours[1], errors.StackcurateError)(ours[2]) from error
-        if "No space left on device" in str(error):
-            raise WorkspaceError(
-                f"{workspace.root}: the disk is full; free some space and run the same command again, "
-                "it goes on where it stopped"
-            ) from error
-        raise
 
 
 def build_digest(config: Config, inputs: list[Input]) -> str:
@@ -159,7 +130,7 @@ def run_until(config: Config, stage: Stage, progress: Progress = silent) -> dict
     """
     inputs = discover(config["sources"].inputs)
     workspace = open_workspace(config["workspace"].path)
-    with plain_errors(workspace), locked(workspace):
+    with plain_errors(workspace.root), locked(workspace):
         under_way = Build(config, workspace, progress)
         files, repos = take_in(under_way, inputs)
         facts: dict[str, DataFrame] = {}
@@ -181,7 +152,7 @@ def collect(config: Config, progress: Progress = silent) -> list[tuple[str, str 
     """
     inputs = discover(config["sources"].inputs)
     workspace = open_workspace(config["workspace"].path)
-    with plain_errors(workspace), locked(workspace):
+    with plain_errors(workspace.root), locked(workspace):
         files, repos = take_in(Build(config, workspace, progress), inputs)
         counted = {"repositories": repos, "files": files}
         rows = {name: table.groupBy("error").count().collect() for name, table in counted.items()}
@@ -303,7 +274,7 @@ def _request_files(config: Config) -> list[tuple[str, str]]:
         try:
             found += [(p.name, p.read_text(encoding="utf-8", errors="replace")) for p in names]
         except OSError as error:
-            raise SourceError(f"opt-out requests {given}: {error.strerror}; fix [opt_outs] requests") from error
+            raise SourceError(f"opt-out requests {given}: {error.strerror}") from error
     return found
 
 
@@ -321,6 +292,8 @@ def settle(
 ) -> DataFrame:
     """Elect, scan what was elected, and elect again where a scan took out an elected file.
 
+    A scan decides on nothing else: what earlier builds scanned would change the reason of a file that loses anyway.
+
     Args:
         under_way: the build.
         files: all files.
@@ -329,20 +302,29 @@ def settle(
         edges: verified near-duplicates.
     """
     config = under_way.config.sections
+    deciding, rejected = dict(facts), list[pa.Table]()
     while True:
-        judged, threshold = judge(files, facts, config), config["near_dups"].threshold
+        judged, threshold = judge(files, deciding, config), config["near_dups"].threshold
         elected = elect_files(judged, repos, facts["near_dups"], edges, threshold).persist()
         kept = elected.where("reason is null").select(*schema.FILES.columns.names)
         for stage in LATE:
             facts[stage.name] = ensure(under_way, stage, _blobs(kept))
-            _check_complete(stage, _blobs(kept), facts[stage.name])
-        if not judge(kept, facts, config).where("reason is not null").count():
+        # through the driver: they are few, and the plan of the next round does not hold that of this one
+        found = _rejected(judge(kept, facts, config))
+        if not found.num_rows:
             return elected
         elected.unpersist()
+        rejected.append(found)
+        ids = frame(under_way.spark, pa.concat_tables(rejected))
+        deciding |= {stage.name: facts[stage.name].join(ids, "blob_id", "left_semi") for stage in LATE}
 
 
-def _check_complete(stage: Stage, blobs: DataFrame, facts: DataFrame) -> None:
-    """Raise WorkspaceError where a blob that would be released was not looked at."""
-    missing = blobs.join(facts.select("blob_id"), "blob_id", "left_anti").count()
-    if missing:
-        raise WorkspaceError(f"{missing} kept files have no facts of {stage.name}; remove that table and build again")
+def _rejected(judged: DataFrame) -> pa.Table:
+    """Return the blobs that a scan takes out; raise WorkspaceError where one that would be released has none."""
+    seen = [f"seen_{stage.name}" for stage in LATE]
+    where = " or ".join(["reason is not null", *(f"{name} is null" for name in seen)])
+    found = judged.where(where).select("blob_id", *seen).toArrow()
+    for stage, name in zip(LATE, seen, strict=True):
+        if missing := found[name].null_count:
+            raise WorkspaceError(f"{missing} kept files lack facts of {stage.name}; remove that table and build again")
+    return found.select(["blob_id"])

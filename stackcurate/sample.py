@@ -13,16 +13,16 @@ from stackcurate import schema
 from stackcurate.config import Config
 from stackcurate.errors import SourceError
 from stackcurate.kernels.content import blob_id
-from stackcurate.kernels.language_attributes import is_attribute_file
+from stackcurate.kernels.language_attributes import worth_reading
 from stackcurate.kernels.language_context import CONTEXT, repository_context
 from stackcurate.kernels.license_policy import admits, classify, load_policy
 from stackcurate.kernels.license_resolver import REASONS, resolve
 from stackcurate.kernels.license_scan import scanned_as
 from stackcurate.kernels.minhash import near_duplicates
-from stackcurate.kernels.opt_outs import parse
+from stackcurate.kernels.opt_outs import OptOutConfig
 from stackcurate.sources.directories import SourcesConfig
 from stackcurate.sources.local import Input, discover, read, single
-from stackcurate.sources.metadata import NO_PLACE, Entry, Repository, file_id
+from stackcurate.sources.metadata import NO_PLACE, Entry, Reason, Repository, file_id
 from stackcurate.stage import Stage
 from stackcurate.stages import language, license_scan
 from stackcurate.stages import signals as signals_stage
@@ -47,7 +47,7 @@ def read_files(paths: Iterable[str | Path], config: SourcesConfig | None = None)
         One row per file, `SAMPLE`; `content` is null and `error` says why where a file was not read.
 
     Raises:
-        SourceError: a path does not exist.
+        SourceError: a path does not exist, or is an archive or repository of which nothing can be read.
     """
     limits = config or SourcesConfig()
     rows: list[dict[str, object]] = []
@@ -55,9 +55,14 @@ def read_files(paths: Iterable[str | Path], config: SourcesConfig | None = None)
         if path.is_file() and not _is_input(path):
             rows.append(_loose(path, limits))
             continue
-        for one in _inputs(path):
+        inputs = _inputs(path)
+        for one in inputs:
             repository, entries = read(one, limits)
-            rows.extend(_with_context([_row(repository, entry) for entry in entries]))
+            found = [_row(repository, entry) for entry in entries]
+            if repository.error and not found and len(inputs) == 1:
+                reason = Reason[repository.error.upper()].doc.partition(";")[0]
+                raise SourceError(f"{path}: nothing can be read, {reason}")
+            rows.extend(_with_context(found))
     return pa.Table.from_pylist(rows, schema=SAMPLE)
 
 
@@ -84,7 +89,8 @@ def _row(repository: Repository, entry: Entry) -> dict[str, object]:
 
 def _with_context(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Add to the files of one repository what it tells of their languages."""
-    attributes = {row["path"]: row["content"] for row in rows if row["content"] and is_attribute_file(row["path"])}
+    contents = {row["path"]: row["content"] for row in rows if row["content"]}
+    attributes = {path: contents[path] for path in worth_reading({path: len(c) for path, c in contents.items()})}
     contexts = repository_context([row["path"] for row in rows], attributes).to_pylist()
     return [{**row, "context": context} for row, context in zip(rows, contexts, strict=True)]
 
@@ -185,8 +191,10 @@ def near_dups(files: pa.Table, config: Config) -> pa.Table:
 def look(stage: Stage, paths: Iterable[str | Path], config: Config) -> pa.Table:
     """Return what a stage finds in some files; opt-outs are parsed, near-duplicates paired, licences resolved."""
     if stage.name == "opt_outs":
-        parsed = [parse(Path(path).read_text(errors="replace"), Path(path).name) for path in paths]
-        return pa.Table.from_batches(parsed, schema=schema.OPT_OUTS.columns)
+        from stackcurate.pipeline import given_requests
+
+        section = OptOutConfig(requests=tuple(map(str, paths)))
+        return given_requests(Config({**config.sections, "opt_outs": section}))
     files = read_files(paths, config["sources"])
     whole: dict[str, Callable[[pa.Table, Config], pa.Table]] = {
         "licenses": licenses, "near_dups": near_dups, "signals": signals,

@@ -199,6 +199,7 @@ def _private() -> Tree:
         "plain.py": (python("plain"), KEPT),
         "samples/virus.txt": (text.EICAR, Answer("malware", "malware_drop")),
         "samples/order.py": (python("order") + attack.encode(), Answer("malware", "malware_quarantine")),
+        "samples/plain.py": (python("plain") + attack.encode(), NEAR),  # `plain.py` stands for it, so nobody scans it
         "samples/adder.py": (text.BENCHMARK_ITEM, Answer("contamination", "contaminated")),
     }
 

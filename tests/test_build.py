@@ -19,12 +19,13 @@ import pytest
 
 from stackcurate import pipeline, schema
 from stackcurate.config import Config
-from stackcurate.errors import ReleaseError, SourceError, WorkspaceError
+from stackcurate.errors import ReleaseError, SourceError, WorkspaceError, plain_errors
 from stackcurate.release.attribution import Attribution
 from stackcurate.release.credits import credits_path
 from stackcurate.release.lookup import lookup
 from stackcurate.release.manifest import Release
 from stackcurate.release.verify import verify
+from stackcurate.stages import malware
 from stackcurate.workspace import Workspace, open_workspace, read_json, read_table, runs
 from tests.built import hashes
 from tests.corpus import Corpus, write_corpus
@@ -184,9 +185,17 @@ def test_croissant_is_valid_and_reads_the_rows(built: Built) -> None:
     assert [record.name for record in described.metadata.record_sets] == ["files"]
 
 
-def test_one_task_gives_the_same_bytes_as_five(built: Built, tmp_path: Path) -> None:
-    again = pipeline.build(config_of(built.corpus, tmp_path, "spark.partitions=1"))
+def test_one_task_after_another_build_decides_and_writes_the_same(built: Built, tmp_path: Path) -> None:
+    alone = "spark.partitions=1"
+    scanned = pipeline.run_until(config_of(built.corpus, tmp_path, alone, "near_dups.threshold=1.0"), malware)
+    again = pipeline.build(config_of(built.corpus, tmp_path, alone))
+    workspaces = (built.workspace, open_workspace(tmp_path))
+    fresh, after = (decisions(workspace).sort_by("file_id").to_pylist() for workspace in workspaces)
+    funnels = [read_json(Workspace(release.path), "funnel.json") for release in (built.release, again)]
 
+    assert scanned["quarantined"] == 2, "the other build also scanned one that is here a copy of a clean file"
+    assert fresh == after
+    assert funnels[0] == funnels[1]
     assert hashes(built.release) == hashes(again)
 
 
@@ -252,6 +261,16 @@ def test_a_killed_build_goes_on_to_the_same_bytes(built: Built, tmp_path: Path) 
     again = pipeline.build(config_of(built.corpus, tmp_path))
 
     assert hashes(built.release) == hashes(again)
+
+
+def test_a_damaged_part_is_said_plainly_with_what_to_delete(tmp_path: Path) -> None:
+    (tmp_path / "tables/quality/one").mkdir(parents=True)
+    part = tmp_path / "tables/quality/one/part-a.parquet"
+    part.write_bytes(b"PAR1 torn")
+
+    said = pytest.raises(WorkspaceError, match=f"delete {part.parent} and run")
+    with said, plain_errors(str(tmp_path)):
+        pq.read_table(part)
 
 
 @pytest.mark.slow

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 
 from stackcurate import schema
 from stackcurate.config import Config
-from stackcurate.errors import ReleaseError
+from stackcurate.errors import ReleaseError, plain_errors
 from stackcurate.facts import Build, Progress, silent
 from stackcurate.kernels.opt_outs import requests_digest
-from stackcurate.pipeline import given_requests, plain_errors, requests_of
+from stackcurate.pipeline import given_requests, requests_of
 from stackcurate.release.attribution_index import build_index
 from stackcurate.release.credits import correct_credits
 from stackcurate.release.export import clear, publish
@@ -37,7 +37,8 @@ from stackcurate.release.removals import (
     removed_rows,
     write_removals,
 )
-from stackcurate.release.shards import ShardWriter, encode, released, shard_counts, shard_entry, shard_of
+from stackcurate.release.rows import ShardWriter, released
+from stackcurate.release.shards import encode, shard_counts, shard_entry, shard_of
 from stackcurate.stages import LATE, contamination, malware
 from stackcurate.stages.tables import write_part
 from stackcurate.workspace import (
@@ -91,7 +92,7 @@ def correct(config: Config, old: str, new: str, progress: Progress = silent) -> 
     if old == new:
         raise ReleaseError(f"a correction of {old!r} needs a name of its own; give another --to")
     workspace, config = open_workspace(config["workspace"].path, create=False), _moved(config, old, new)
-    with plain_errors(workspace), locked(workspace):
+    with plain_errors(workspace.root), locked(workspace):
         past, requests = load_past(workspace, old, config), requests_of(config)
         made_from = _digest(past, config, requests)
         found = find_release(workspace, new, made_from)
@@ -125,7 +126,7 @@ def re_verdict(config: Config, old: str, new: str, progress: Progress = silent) 
     if old == new:
         raise ReleaseError(f"a new verdict on {old!r} needs a name of its own; give another --to")
     workspace, config = open_workspace(config["workspace"].path, create=False), _moved(config, old, new)
-    with plain_errors(workspace), locked(workspace):
+    with plain_errors(workspace.root), locked(workspace):
         past = load_past(workspace, old, config, may_change=("malware",))
         made_from = digest([past.release.manifest["digest"], past.release.manifest["merkle_root"],
                             config.digest("release", "policy"), malware.digest(config.sections)])  # fmt: skip

@@ -19,8 +19,9 @@ from stackcurate.release.ledger import publish_ledger
 from stackcurate.release.lookup import in_order, index_rows
 from stackcurate.release.manifest import FUNNEL, MANIFEST, Release, load_release, make_manifest
 from stackcurate.release.report import write_report
+from stackcurate.release.rows import ShardWriter
 from stackcurate.release.sbom import holdings, repositories, write_sbom
-from stackcurate.release.shards import ShardWriter, assign, shard_counts, write_shards
+from stackcurate.release.shards import assign, shard_counts, write_shards
 from stackcurate.release.summary import write_summary
 from stackcurate.release.terms import write_terms
 from stackcurate.stages.tables import write

@@ -73,7 +73,7 @@ class ReleaseConfig:
 
 
 def judge(files: DataFrame, facts: Mapping[str, DataFrame], config: Mapping[str, Any]) -> DataFrame:
-    """Add `stage`, `reason` and `detail` to each file: null where it is admissible.
+    """Add `stage`, `reason` and `detail` to each file: null where it is admissible; `seen_<stage>` where it has facts.
 
     Args:
         files: as `files`.

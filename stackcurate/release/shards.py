@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,17 +16,10 @@ import pyarrow.parquet as pq
 import xxhash
 
 from stackcurate import schema
-from stackcurate.blobs import BlobReader
-from stackcurate.errors import ReleaseError
-from stackcurate.kernels import author_names
-from stackcurate.kernels.byte_patterns import Span
-from stackcurate.kernels.content import blob_id, decode
-from stackcurate.kernels.pii import PiiConfig, find_spans
-from stackcurate.kernels.spans import RedactionConfig, redact_fully
-from stackcurate.release.policy import ReleaseConfig
-from stackcurate.sources.authors import keyed_hash
+from stackcurate.errors import WorkspaceError
+from stackcurate.release.rows import ShardWriter, authors_of, release_row
 from stackcurate.stage import Batches, spark_schema
-from stackcurate.workspace import Run, Workspace, author_key, read_table, write_bytes
+from stackcurate.workspace import writing
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -42,27 +35,6 @@ _SPARK_SEED = 42
 """Seed of Spark's xxhash64. Source: org.apache.spark.sql.catalyst.expressions.XxHash64."""
 PAGE_BYTES = 256 << 10
 """Bytes of a data page: small enough that a lookup reads little."""
-
-
-@dataclass(frozen=True)
-class ShardWriter:
-    """All that a task needs to write shards. Pickles.
-
-    Args:
-        workspace: where to.
-        blobs: the contents.
-        config: of the release.
-        redaction: policies.
-        detector: what is looked for in redacted text.
-        authors: runs of the table of authors; their names go wherever they stand in the files of their repository.
-    """
-
-    workspace: Workspace
-    blobs: BlobReader
-    config: ReleaseConfig
-    redaction: RedactionConfig
-    detector: PiiConfig
-    authors: Sequence[Run] = ()
 
 
 def directory(language: str) -> str:
@@ -149,12 +121,73 @@ def by_shard(batches: Batches) -> Iterator[pa.Table]:
 
 
 def write_shard(rows: pa.Table, writer: ShardWriter) -> dict[str, Any]:
-    """Write the rows of one shard, which is held in memory, and return its entry of the manifest."""
-    path = rows["shard"][0].as_py()
-    table = released(rows.to_pylist(), writer)
-    data = encode(table, writer.config.row_group_bytes)
-    write_bytes(writer.workspace, data, "releases", writer.config.version, path)
-    return shard_entry(path, table, data)
+    """Write the rows of one shard and return its entry of the manifest; of the texts, memory holds a row group.
+
+    Texts are read and redacted in the order of the packs, and wait in a file for their place among the rows.
+    """
+    path, columns = rows["shard"][0].as_py(), schema.RELEASE.columns
+    with tempfile.TemporaryFile() as texts:
+        facts = _redact_into(texts, rows, writer)
+        groups = (
+            _with_texts(facts.slice(start, count), texts)
+            for start, count in _row_groups(facts["size"].to_pylist(), writer.config.row_group_bytes)
+        )
+        with writing(writer.workspace, "releases", writer.config.version, path) as stream:
+            sink = _Hashed(stream)
+            _write(sink, columns, groups, _distinct(facts))
+    return _entry(path, facts, sink.bytes, sink.digest.hexdigest())
+
+
+class _Hashed(io.RawIOBase):
+    """Counts and hashes what is written to a stream."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self.digest, self.bytes = stream, hashlib.sha256(), 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.digest.update(data)
+        self.bytes += len(data)
+        return self._stream.write(data)
+
+
+_START = "start_"
+"""Column of the byte where a row's text starts in the file that it waits in."""
+_OF_TEXT = pa.schema([
+    ("content_id", pa.string()), ("size", pa.int64()), ("redactions", pa.int32()), ("benchmarks", pa.string()),
+    (_START, pa.int64()),
+])  # fmt: skip
+
+
+def _redact_into(texts: BinaryIO, rows: pa.Table, writer: ShardWriter) -> pa.Table:
+    """Write the redacted texts of rows into a file, in the order of the packs; return the rows but for the texts."""
+    known = authors_of(set(rows["repo_id"].to_pylist()), writer)
+    order = pc.sort_indices(rows["blob_id"])
+    made = []
+    for batch in rows.take(order).combine_chunks().to_batches():
+        for part in writer.blobs.attach(batch):
+            if part["content"].null_count:
+                raise WorkspaceError(f"{part['content'].null_count} blobs are in no pack; was the blobs table removed?")
+            for row in part.to_pylist():
+                authors = known.get((row["repo_id"], row["input_id"]), ())
+                done = release_row(row, row["content"], writer, authors)
+                made.append({name: done[name] for name in _OF_TEXT.names[:-1]} | {_START: texts.tell()})
+                texts.write(done["content"].encode())
+    facts = pa.Table.from_pylist(made, schema=_OF_TEXT).take(pc.sort_indices(order))
+    kept = rows.drop_columns([name for name in rows.column_names if name in _OF_TEXT.names])
+    return pa.Table.from_arrays([*kept.columns, *facts.columns], names=[*kept.column_names, *facts.column_names])
+
+
+def _with_texts(facts: pa.Table, texts: BinaryIO) -> pa.Table:
+    """Return the rows of a row group whole."""
+    contents = []
+    for start, size in zip(facts[_START].to_pylist(), facts["size"].to_pylist(), strict=True):
+        texts.seek(start)
+        contents.append(texts.read(size).decode())
+    whole = facts.append_column("content", pa.array(contents, pa.string()))
+    return whole.select(schema.RELEASE.columns.names).cast(schema.RELEASE.columns).combine_chunks()
 
 
 def shard_entry(path: str, table: pa.Table, data: bytes) -> dict[str, Any]:
@@ -165,114 +198,53 @@ def shard_entry(path: str, table: pa.Table, data: bytes) -> dict[str, Any]:
         table: its rows; at least one.
         data: its bytes.
     """
+    return _entry(path, table, len(data), hashlib.sha256(data).hexdigest())
+
+
+def _entry(path: str, table: pa.Table, length: int, digest: str) -> dict[str, Any]:
     return {
         "path": path,
         "language": table["language"][0].as_py(),
         "rows": table.num_rows,
-        "bytes": len(data),
+        "bytes": length,
         "content_bytes": pc.sum(table["size"]).as_py(),
         "redactions": pc.sum(table["redactions"]).as_py(),
-        "sha256": hashlib.sha256(data).hexdigest(),
+        "sha256": digest,
     }
 
 
-def released(rows: list[dict[str, Any]], writer: ShardWriter) -> pa.Table:
-    """Return rows of a release with their text, redacted; contents are read in the order of the packs.
-
-    Args:
-        rows: as for `release_row`, with `input_id`.
-        writer: from what, and how to redact.
-    """
-    contents = writer.blobs.read_many(pa.array([row["blob_id"] for row in rows], pa.string())) if rows else []
-    known = _authors({row["repo_id"] for row in rows}, writer)
-    made = [
-        release_row(row, content, writer, known.get((row["repo_id"], row["input_id"]), frozenset()))
-        for row, content in zip(rows, contents, strict=True)
-    ]
-    return pa.Table.from_pylist(made, schema=schema.RELEASE.columns)
-
-
-def _authors(repo_ids: Collection[str], writer: ShardWriter) -> dict[tuple[str, str], set[str]]:
-    """Return the hashes of names and e-mails of the authors of repositories, by repository and input."""
-    columns = ["repo_id", "input_id", "email_hash", "name_hash"]
-    where = pc.field("repo_id").isin(pa.array(repo_ids, pa.string()))
-    known: dict[tuple[str, str], set[str]] = {}
-    if writer.authors:
-        for row in read_table(writer.workspace, schema.AUTHORS, list(writer.authors), columns, where=where).to_pylist():
-            known.setdefault((row["repo_id"], row["input_id"]), set()).update((row["email_hash"], row["name_hash"]))
-    return known
-
-
-def release_row(
-    row: dict[str, Any], content: bytes, writer: ShardWriter, authors: Collection[str] = frozenset()
-) -> dict[str, Any]:
-    """Return a row of a release: the facts given, and the redacted text with its id and size.
-
-    Args:
-        row: columns of a release but those of the text, and the `spans` and `overlaps` found in the blob.
-        content: the blob.
-        writer: how to redact.
-        authors: hashes of the names and e-mails of the authors of the repository.
-
-    Raises:
-        ReleaseError: the blob was not scanned.
-    """
-    for name, what in (("spans", "personal data"), ("overlaps", "benchmarks")):
-        if row[name] is None:
-            raise ReleaseError(f"{row['repo_id']} {row['path']}: was not scanned for {what}; nothing is released")
-    named = partial(_named, authors=authors, writer=writer)
-    spans = [*(Span(**span) for span in row["spans"]), *named(content)]
-    redacted, count = _redacted(content, spans, row, writer, named)
-    text, _ = decode(redacted)
-    assert text is not None, f"{row['path']}: binary content passed the policy"
-    published = text.encode()
-    if published != redacted:  # another encoding: what is published is what has to be clean
-        spans = [*find_spans(published, writer.detector), *named(published)]
-        published, more = _redacted(published, spans, row, writer, named)
-        text, count = published.decode(), count + more
-    facts = {name: row[name] for name in schema.RELEASE.columns.names if name in row}
-    names = sorted({overlap["benchmark"] for overlap in row["overlaps"]})
-    facts |= {"benchmarks": ", ".join(names) or None}
-    return facts | {"content": text, "content_id": blob_id(published), "size": len(published), "redactions": count}
-
-
-def _named(content: bytes, *, authors: Collection[str], writer: ShardWriter) -> list[Span]:
-    """Return where authors of the repository stand."""
-    if not authors:
-        return []
-    found = author_names.find(content, authors, partial(keyed_hash, author_key(writer.workspace)))
-    return [span for span in found if span.entity in writer.detector.entities]
-
-
-def _redacted(
-    content: bytes, spans: list[Span], row: dict[str, Any], writer: ShardWriter, named: Callable[[bytes], list[Span]]
-) -> tuple[bytes, int]:
-    def look(redacted: bytes) -> list[Span]:
-        return find_spans(redacted, writer.detector) + named(redacted)
-
-    key = writer.config.redaction_key.encode()
-    return redact_fully(
-        content, spans, look, path=row["path"], repo_id=row["repo_id"], key=key, config=writer.redaction
-    )
-
-
 def encode(table: pa.Table, row_group_bytes: int) -> bytes:
-    """Return the Parquet bytes of a shard: zstd, page index, row groups cut by the size of the text."""
+    """Return the Parquet bytes of a shard, as `write_shard` writes them: row groups cut by the size of the text."""
     sink = io.BytesIO()
-    bloom = {name: {"ndv": len(table[name].unique()), "fpp": 0.01} for name in BLOOM_COLUMNS}
+    cuts = _row_groups(table["size"].to_pylist(), row_group_bytes)
+    _write(sink, table.schema, (table.slice(start, count) for start, count in cuts), _distinct(table))
+    return sink.getvalue()
+
+
+def _row_groups(sizes: Sequence[int], row_group_bytes: int) -> Iterator[tuple[int, int]]:
+    """Yield the first row and the number of rows of each row group."""
+    start = total = 0
+    for index, size in enumerate(sizes):
+        if total and total + size > row_group_bytes:
+            yield start, index - start
+            start, total = index, 0
+        total += size
+    if start < len(sizes):
+        yield start, len(sizes) - start
+
+
+def _distinct(table: pa.Table) -> dict[str, int]:
+    return {name: len(table[name].unique()) for name in BLOOM_COLUMNS}
+
+
+def _write(sink: io.IOBase, columns: pa.Schema, groups: Iterable[pa.Table], distinct: Mapping[str, int]) -> None:
+    """Write row groups as Parquet: zstd, page index, a filter for each column that is looked up."""
     options: dict[str, Any] = {
         "compression": "zstd",
         "write_page_index": True,
         "data_page_size": PAGE_BYTES,
-        "bloom_filter_options": bloom,
+        "bloom_filter_options": {name: {"ndv": count, "fpp": 0.01} for name, count in distinct.items()},
     }
-    with pq.ParquetWriter(sink, table.schema, **options) as writer:
-        start = total = 0
-        for index, size in enumerate(table["size"].to_pylist()):
-            if total and total + size > row_group_bytes:
-                writer.write_table(table.slice(start, index - start))
-                start, total = index, 0
-            total += size
-        if start < table.num_rows:
-            writer.write_table(table.slice(start))
-    return sink.getvalue()
+    with pq.ParquetWriter(sink, columns, **options) as writer:
+        for group in groups:
+            writer.write_table(group)

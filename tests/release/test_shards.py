@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,11 +13,13 @@ import pytest
 
 from stackcurate import schema
 from stackcurate.blobs import BlobReader, PackWriter
+from stackcurate.errors import WorkspaceError
 from stackcurate.kernels.content import blob_id
 from stackcurate.kernels.pii import PiiConfig, find_spans
 from stackcurate.kernels.spans import RedactionConfig, open_spans
 from stackcurate.release import shards
 from stackcurate.release.policy import ReleaseConfig
+from stackcurate.release.rows import ShardWriter, release_row, released
 from stackcurate.workspace import Workspace
 
 CONTENTS = [
@@ -27,7 +30,7 @@ CONTENTS = [
 
 
 def rows(contents: list[bytes]) -> pa.Table:
-    made_here = ("content", "content_id", "redactions", "benchmarks", "size")
+    made_here = ("content", "content_id", "redactions", "benchmarks")
     columns = [f for f in schema.RELEASE.columns if f.name not in made_here]
     extra = [("shard", pa.string()), ("spans", schema.PII.columns.field("spans").type)]
     extra.append(("input_id", pa.string()))
@@ -35,7 +38,7 @@ def rows(contents: list[bytes]) -> pa.Table:
     made = [
         {
             "repo": "acme/atlas", "repo_id": "git/acme/atlas", "revision": "1", "path": f"f{index}.py",
-            "language": "Python", "input_id": "one",
+            "language": "Python", "input_id": "one", "size": len(content),
             "blob_id": blob_id(content), "shard": "data/python/train-00000-of-00001.parquet",
             "spans": [span._asdict() for span in find_spans(content)],
             "overlaps": [{"benchmark": "humaneval"}] if index == 1 else [],
@@ -46,18 +49,18 @@ def rows(contents: list[bytes]) -> pa.Table:
 
 
 @pytest.fixture
-def writer(workspace: Workspace) -> shards.ShardWriter:
+def writer(workspace: Workspace) -> ShardWriter:
     packs = PackWriter(workspace, "one")
     for content in CONTENTS:
         packs.add(blob_id(content), content)
     packs.flush()
     paths = tuple(workspace.path("tables", "blobs", "one", part.path) for part in packs.parts)
-    return shards.ShardWriter(
+    return ShardWriter(
         workspace, BlobReader(workspace, paths), ReleaseConfig(), RedactionConfig(), PiiConfig(names=False)
     )
 
 
-def test_a_shard_holds_redacted_text_and_says_so(writer: shards.ShardWriter) -> None:
+def test_a_shard_holds_redacted_text_and_says_so(writer: ShardWriter) -> None:
     entry = shards.write_shard(rows(CONTENTS), writer)
     written = pq.read_table(Path(writer.workspace.root, "releases", "v1", entry["path"]))
 
@@ -72,11 +75,11 @@ def test_a_shard_holds_redacted_text_and_says_so(writer: shards.ShardWriter) -> 
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig"])
-def test_what_is_published_is_clean_in_any_encoding(writer: shards.ShardWriter, encoding: str) -> None:
+def test_what_is_published_is_clean_in_any_encoding(writer: ShardWriter, encoding: str) -> None:
     content = "x = 'caf\xe9'  # Kontakt: k\xe5re.karin{}fjord.se, karin{}fjord.se\r\n".replace("{}", "@").encode(
         encoding
     )
-    row = shards.release_row(rows([content]).to_pylist()[0], content, writer)
+    row = release_row(rows([content]).to_pylist()[0], content, writer)
     published = row["content"].encode()
 
     assert row["redactions"] >= 1
@@ -85,11 +88,32 @@ def test_what_is_published_is_clean_in_any_encoding(writer: shards.ShardWriter, 
     assert blob_id(published) == row["content_id"]
 
 
-def test_the_same_rows_give_the_same_bytes(writer: shards.ShardWriter) -> None:
+def test_the_same_rows_give_the_same_bytes(writer: ShardWriter) -> None:
     first = shards.write_shard(rows(CONTENTS), writer)
     pieces = [rows(CONTENTS).slice(index, 1) for index in range(3)]
 
     assert first == shards.write_shard(pa.concat_tables(pieces), writer)
+
+
+def test_a_shard_that_passes_by_has_the_bytes_of_one_in_memory(writer: ShardWriter) -> None:
+    config = ReleaseConfig(row_group_bytes=40)
+    entry = shards.write_shard(rows(CONTENTS), replace(writer, config=config))
+    written = Path(writer.workspace.root, "releases", "v1", entry["path"])
+    whole = released(rows(CONTENTS).to_pylist(), writer)
+    data = shards.encode(whole, config.row_group_bytes)
+
+    assert pq.read_metadata(written).num_row_groups == 2
+    assert pq.read_table(written).equals(whole)
+    assert written.read_bytes() == data
+    assert entry == shards.shard_entry(entry["path"], whole, data)
+    assert [path.name for path in written.parent.iterdir()] == [written.name]
+
+
+def test_a_blob_in_no_pack_stops_the_shard(writer: ShardWriter) -> None:
+    with pytest.raises(WorkspaceError, match="1 blobs are in no pack"):
+        shards.write_shard(rows([*CONTENTS, b"never stored\n"]), writer)
+
+    assert not list(Path(writer.workspace.root, "releases").rglob("*.parquet*"))
 
 
 def test_row_groups_are_cut_by_the_size_of_the_text() -> None:
