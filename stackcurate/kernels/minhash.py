@@ -66,8 +66,8 @@ class NearDupConfig:
     num_values: int = setting(256, "32-bit values in a sketch")
     bands: int = setting(
         42,
-        "bands of a sketch; texts that agree in one are compared. 42 of 6 rows miss 1 pair in 200 at similarity 0.7 and "
-        "1 in 4,000 at 0.75, 51 of 5 rows 1 in 10,000 at 0.7, at the price of more comparisons",
+        "bands of a sketch; texts that agree in one are compared. 42 of 6 rows miss 1 pair in 200 at similarity 0.7, "
+        "1 in 4,000 at 0.75; 51 of 5 rows miss 1 in 10,000 at 0.7, at the price of more comparisons",
     )
     rows: int = setting(6, "values in a band")
     threshold: float = setting(0.7, "least Jaccard similarity of near-duplicates")
