@@ -20,8 +20,8 @@ from stackcurate.stage import Stage
 from stackcurate.stages import license_scan, licenses, near_dup_bands, near_dups
 from stackcurate.stages.components import components
 from stackcurate.stages.near_dups import (
-    added_pairs,
-    candidate_pairs,
+    added_candidates,
+    candidates,
     changed_members,
     clusters,
     unverified,
@@ -165,7 +165,7 @@ def ensure_clusters(build: Build, files: DataFrame, languages: DataFrame) -> tup
             if not runs(build.workspace, schema.NEAR_DUP_EDGES.name, digest=digest, inputs=inputs):
                 run = build.next_run(schema.NEAR_DUP_EDGES, digest, inputs)
                 if earlier is None:
-                    edges = _similar(build, candidate_pairs(bands.join(members, "blob_id"), blobs, config))
+                    edges = _similar(build, candidates(bands.join(members, "blob_id"), blobs, config))
                 else:
                     known = _edge_runs(build, digest, before[-1].inputs)
                     edges, run = _more_edges(build, bands, blobs, earlier, known, run)
@@ -188,7 +188,7 @@ def _more_edges(
     Where all blobs of the earlier run are still there, the run gets its files: all pairs that were not looked at have
     a blob that is new.
     """
-    pairs = added_pairs(bands, changed_members(blobs, earlier), blobs, build.config[near_dups.section])
+    pairs = added_candidates(bands, changed_members(blobs, earlier), blobs, build.config[near_dups.section])
     if earlier.join(blobs, "blob_id", "left_anti").isEmpty():
         return _similar(build, pairs), carry_parts(build.workspace, known, run)
     kept = _rows(build, schema.NEAR_DUP_EDGES, known)
@@ -197,12 +197,10 @@ def _more_edges(
     return kept.unionByName(_similar(build, pairs)).distinct(), run
 
 
-def _similar(build: Build, pairs: DataFrame) -> DataFrame:
-    """Return the edges among pairs."""
+def _similar(build: Build, found: DataFrame) -> DataFrame:
+    """Return the edges among candidates."""
     config = build.config[near_dups.section]
-    if not config.verify:
-        return unverified(pairs)
-    return verify(by_left(pairs), config, build.blobs)
+    return verify(found, config, build.blobs) if config.verify else unverified(found)
 
 
 def _labels(build: Build, blobs: int, found: list[Run]) -> DataFrame:
@@ -216,11 +214,6 @@ def _labels(build: Build, blobs: int, found: list[Run]) -> DataFrame:
 def _rows(build: Build, table: schema.Table, found: list[Run]) -> DataFrame:
     """Return the rows of runs that a release does not read itself."""
     return read(build.spark, build.workspace, table, found)
-
-
-def by_left(pairs: DataFrame) -> DataFrame:
-    """Spread pairs over tasks by their left blob, sorted; few pairs make few tasks, each of which reads much."""
-    return pairs.repartition(pairs["left_blob_id"].substr(1, 4)).sortWithinPartitions("left_blob_id")
 
 
 def _edge_runs(build: Build, digest: str, inputs: str | None) -> list[Run]:

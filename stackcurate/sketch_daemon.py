@@ -22,12 +22,12 @@ def preload() -> None:
     for name in THREADS:
         os.environ.setdefault(name, "1")
     import_module("pandas")  # Spark's workers import it for Arrow's sake
-    from stackcurate.kernels.buckets import distinct_pairs, member_blocks, pair_blocks
+    from stackcurate.kernels.buckets import member_blocks, pair_blocks
     from stackcurate.kernels.minhash import near_duplicates, sketch
 
     texts = [b"a b c d e f g", b"a, b, c, d, e, f, g"]
     batch = sketch(texts).append_column("id", [0, 1])
-    list(distinct_pairs(pair_blocks(member_blocks([batch], 2), 2, 1)))
+    list(pair_blocks(member_blocks([batch], 2), 2, 1))
     near_duplicates(texts)
     gc.collect()
     gc.freeze()

@@ -18,8 +18,8 @@ Rows: TypeAlias = npt.NDArray[np.void]
 BLOCKS = pa.schema([("part", pa.int32()), ("block", pa.binary())])
 PART_BITS = 12
 """So that the keys of 10^9 files make parts of a few hundred megabytes: what a task holds at once."""
-CHUNK_ROWS = 1 << 20
-"""Rows that are worked on at once: enough that repeats of one pair meet, few enough to hold."""
+STRETCH_BYTES = 1 << 25
+"""Bytes of blocks that are worked on at once: enough for numpy, few enough to hold."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -34,7 +34,7 @@ def pack(rows: Rows, keys: npt.NDArray[np.integer[Any]]) -> pa.RecordBatch:
     Returns:
         `part` and `block`, as `BLOCKS`.
     """
-    part = (keys.astype(np.uint64) * _GOLDEN >> np.uint64(64 - PART_BITS)).astype(np.uint16)
+    part = part_of(keys)
     order = np.argsort(part, kind="stable")  # by radix
     found, starts = np.unique(part[order], return_index=True)
     offsets = (np.append(starts, len(rows)) * rows.itemsize).astype(np.int32)
@@ -43,32 +43,46 @@ def pack(rows: Rows, keys: npt.NDArray[np.integer[Any]]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.array(found, pa.int32()), blocks], schema=BLOCKS)
 
 
-def unpack(batches: Iterable[pa.RecordBatch], kind: np.dtype[np.void], rows: int = CHUNK_ROWS) -> Iterator[Rows]:
+def part_of(keys: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.uint16]:
+    """Return the part of each of some 64-bit keys."""
+    return (keys.astype(np.uint64) * _GOLDEN >> np.uint64(64 - PART_BITS)).astype(np.uint16)
+
+
+def unpack(batches: Iterable[pa.RecordBatch], kind: np.dtype[np.void]) -> Iterator[Rows]:
     """Yield the rows of whole parts, of many at once.
 
     Args:
         batches: `part` and `block`; the blocks of a part one after the other.
         kind: type of the records.
-        rows: rows from which on they are yielded.
     """
-    held: list[Rows] = []
+    for stretch in whole_parts(batches):
+        yield rows_of(stretch["block"], kind)
+
+
+def whole_parts(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the blocks of whole parts, of about `STRETCH_BYTES` at once.
+
+    Args:
+        batches: `part` and `block`; the blocks of a part one after the other.
+    """
+    held: list[pa.RecordBatch] = []
     last = -1
     for batch in batches:
         parts = batch["part"].to_numpy()
         if not len(parts):
             continue
         others = np.flatnonzero(parts != last)
-        if len(others) and sum(map(len, held)) >= rows:
-            begin = int(others[0])
-            yield np.concatenate([*held, _rows(batch["block"][:begin], kind)])
-            held, batch = [], batch.slice(begin)  # noqa: PLW2901 - what is left of it
-        held.append(_rows(batch["block"], kind))
+        if len(others) and sum(one.nbytes for one in held) >= STRETCH_BYTES:
+            yield pa.concat_batches([*held, batch.slice(0, others[0])])
+            held, batch = [], batch.slice(others[0])  # noqa: PLW2901 - what is left of it
+        held.append(batch)
         last = parts[-1]
     if held:
-        yield np.concatenate(held)
+        yield pa.concat_batches(held)
 
 
-def _rows(blocks: pa.BinaryArray, kind: np.dtype[np.void]) -> Rows:
+def rows_of(blocks: pa.BinaryArray, kind: np.dtype[np.void]) -> Rows:
+    """Return the rows of all blocks."""
     size = pc.sum(pc.binary_length(blocks)).as_py() or 0
     if not size:
         return np.empty(0, kind)

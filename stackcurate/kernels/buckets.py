@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stackcurate.kernels import bloom
-from stackcurate.kernels.blocks import CHUNK_ROWS, Rows, pack, unpack
+from stackcurate.kernels.blocks import Rows, pack, unpack
 
 Indices: TypeAlias = npt.NDArray[np.integer[Any]]
 
@@ -28,6 +28,8 @@ MEMBER = np.dtype(
 """A member of a bucket. `alike` is one number for all that share all bands, and 0 in the bucket that stands for these;
 `known` members took part in an earlier run, `present` ones take part now; earlier generations come first."""
 PAIR = np.dtype([("left", "<i8"), ("right", "<i8")])
+CHUNK_ROWS = 1 << 20
+"""Members that are paired at once."""
 
 
 def pair_rows(keys: Indices, rows: Indices, full: int, anchors: int) -> tuple[Indices, Indices]:
@@ -51,7 +53,7 @@ def pair_rows(keys: Indices, rows: Indices, full: int, anchors: int) -> tuple[In
     cuts = np.unique(np.searchsorted(members["key"], members["key"][::CHUNK_ROWS]))
     pairs = np.empty(0, PAIR)
     for begin, end in pairwise([*cuts.tolist(), len(keys)]):
-        pairs = _distinct(np.concatenate([pairs, *pair_stream([members[begin:end]], full, anchors)]))
+        pairs = distinct(np.concatenate([pairs, *pair_stream([members[begin:end]], full, anchors)]))
     return pairs["left"].copy(), pairs["right"].copy()
 
 
@@ -127,7 +129,7 @@ def touching(batches: Iterable[pa.RecordBatch], touched: bloom.Blocks) -> Iterat
 
 
 def pair_blocks(batches: Iterable[pa.RecordBatch], full: int, anchors: int) -> Iterator[pa.RecordBatch]:
-    """Pair the members of buckets, packed again so that repeats of a pair meet.
+    """Pair the members of buckets, packed by the right end: repeats of a pair meet there, and a hot bucket has many.
 
     Args:
         batches: blocks of `MEMBER`, those of a part one after the other.
@@ -139,14 +141,7 @@ def pair_blocks(batches: Iterable[pa.RecordBatch], full: int, anchors: int) -> I
     """
     buckets = (in_order(rows, full) for rows in unpack(batches, MEMBER))
     for pairs in pair_stream(buckets, full, anchors):
-        yield pack(pairs, pairs["left"] ^ pairs["right"])
-
-
-def distinct_pairs(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield `left` and `right` of the distinct pairs in blocks, those of a part one after the other."""
-    for rows in unpack(batches, PAIR):
-        pairs = _distinct(rows)
-        yield pa.RecordBatch.from_pydict({name: pairs[name].copy() for name in ("left", "right")})
+        yield pack(pairs, pairs["right"])
 
 
 def in_order(rows: Rows, full: int) -> Rows:
@@ -184,7 +179,7 @@ def pair_stream(stretches: Iterable[Rows], full: int, anchors: int, chunk_rows: 
             left, right, opened = _pairs(rows, opened, full, anchors)
             pairs = np.empty(len(left), PAIR)
             pairs["left"], pairs["right"] = rows["id"][left], rows["id"][right]
-            yield _distinct(pairs)
+            yield distinct(pairs)
 
 
 class _Open(NamedTuple):
@@ -237,7 +232,7 @@ def _sizes(keys: Indices) -> npt.NDArray[np.int64]:
     return sizes
 
 
-def _distinct(pairs: Rows) -> Rows:
+def distinct(pairs: Rows) -> Rows:
     """Return the distinct pairs in order."""
     pairs = pairs[np.lexsort((pairs["right"], pairs["left"]))]
     distinct: Rows = pairs[_starts(pairs)]

@@ -1,12 +1,14 @@
 """Near-duplicates: sketches, candidate pairs that share a band, verified edges, clusters.
 
-Every candidate is verified by its exact similarity, where the sketch could decide most of them: that takes 0.04 ms of
-CPU per file, less than a kilobyte of sketch per blob would cost to keep and to move, and no estimate removes a file.
+Every candidate is verified by its exact similarity, where the sketch could decide most of them: that takes less CPU
+than to keep a sketch of each blob and to move it to the pairs, and no estimate removes a file.
+
+Until pairs have names they are blocks to Spark, since moving a row costs more than pairing it does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +19,10 @@ import pyarrow.compute as pc
 from stackcurate import schema
 from stackcurate.blobs import CHUNK_BYTES, BlobReader
 from stackcurate.kernels import bloom
-from stackcurate.kernels.buckets import distinct_pairs, member_blocks, pair_blocks, touching, whole_keys
+from stackcurate.kernels.blocks import Rows
+from stackcurate.kernels.buckets import member_blocks, pair_blocks, touching, whole_keys
 from stackcurate.kernels.minhash import NearDupConfig
+from stackcurate.kernels.pair_ends import blob_blocks, names, with_left, with_right
 from stackcurate.stage import Batches, Stage, spark_schema
 
 if TYPE_CHECKING:
@@ -45,8 +49,8 @@ near_dup_bands = Stage(
 )
 
 
-def candidate_pairs(bands: DataFrame, blobs: DataFrame, config: NearDupConfig) -> DataFrame:
-    """Return the distinct pairs of blobs that share a band, smaller id on the left, and the bytes of both together.
+def candidates(bands: DataFrame, blobs: DataFrame, config: NearDupConfig) -> DataFrame:
+    """Return the distinct pairs of blobs that share a band, in blocks: for `pairs` and `verify`.
 
     In a bucket of more than `full_bucket` members the later ones meet only its first `anchors`: the number of pairs
     grows with the members, not with their square. Without `verify`, the first member of a bucket meets all others,
@@ -59,11 +63,11 @@ def candidate_pairs(bands: DataFrame, blobs: DataFrame, config: NearDupConfig) -
         blobs: blob_id and size of the same blobs.
         config: sizes of buckets.
     """
-    return _named(_met(bands, config), blobs)
+    return _ended(_met(bands, config), blobs)
 
 
-def added_pairs(bands: DataFrame, members: DataFrame, blobs: DataFrame, config: NearDupConfig) -> DataFrame:
-    """Return the pairs that a run on the present members would look at and that on the known ones did not.
+def added_candidates(bands: DataFrame, members: DataFrame, blobs: DataFrame, config: NearDupConfig) -> DataFrame:
+    """Return the pairs that a run on the present members would look at and that on the known ones did not, in blocks.
 
     Order in a bucket is by generation: what joined it first stays first, so its anchors stay as long as they are
     present. Only buckets that gained or lost a member are looked at.
@@ -78,7 +82,7 @@ def added_pairs(bands: DataFrame, members: DataFrame, blobs: DataFrame, config: 
     if touched is not None:
         task = partial(touching, touched=touched)
         near = near.mapInArrow(task, "blob_id string, bands array<long>, whole long")
-    return _named(_met(near.join(members, "blob_id"), config), blobs)
+    return _ended(_met(near.join(members, "blob_id"), config), blobs)
 
 
 def _touched(bands: DataFrame, changed: DataFrame) -> bloom.Blocks | None:
@@ -114,109 +118,115 @@ _BITS_PER_KEY = 16
 
 
 def _met(bands: DataFrame, config: NearDupConfig) -> DataFrame:
-    """Return the distinct pairs `left`, `right` of numbers of blobs that meet.
-
-    Should two blobs share a number, both are candidates.
-    """
+    """Return the pairs of numbers of blobs that meet, in blocks, packed by the right end."""
     full, anchors = (config.full_bucket, config.anchors) if config.verify else (1, 1)
     others = [name for name in bands.columns if name not in ("blob_id", "language")]
     language = ["xxhash64(language) as language"] if "language" in bands.columns else []
     rows = bands.selectExpr("xxhash64(blob_id) as id", *others, *language)
-    members = _by_part(rows.mapInArrow(partial(member_blocks, full=full), _BLOCKS))
-    pairs = _by_part(members.mapInArrow(partial(pair_blocks, full=full, anchors=anchors), _BLOCKS))
-    return pairs.mapInArrow(distinct_pairs, "left long, right long")
+    members = rows.mapInArrow(partial(member_blocks, full=full), _BLOCKS)
+    ordered = members.repartition("part").sortWithinPartitions("part")
+    return ordered.mapInArrow(partial(pair_blocks, full=full, anchors=anchors), _BLOCKS)
 
 
 _BLOCKS = "part int, block binary"
 
 
-def _by_part(blocks: DataFrame) -> DataFrame:
-    return blocks.repartition("part").sortWithinPartitions("part")
+def _ended(pairs: DataFrame, blobs: DataFrame) -> DataFrame:
+    """Bring the blobs of right ends to pairs, and put those of left ends beside them."""
+    packed = blobs.selectExpr("xxhash64(blob_id) as id", "blob_id", "size").mapInArrow(blob_blocks, _BLOCKS)
+    return _beside(packed, _beside(packed, pairs).mapInArrow(with_right, _BLOCKS))
 
 
-def _named(pairs: DataFrame, blobs: DataFrame) -> DataFrame:
-    left, right = (
-        blobs.selectExpr(f"xxhash64(blob_id) as {side}", f"blob_id as {side}_name", f"size as {side}_size")
-        for side in ("left", "right")
-    )
-    return (
-        pairs.join(left, "left")
-        .join(right, "right")
-        .selectExpr(
-            "least(left_name, right_name) as left_blob_id",
-            "greatest(left_name, right_name) as right_blob_id",
-            "left_size + right_size as size",
-        )
-    )
+def _beside(blobs: DataFrame, pairs: DataFrame) -> DataFrame:
+    """Put the blocks of each part into one task, those of blobs before those of pairs."""
+    both = blobs.selectExpr("part", "false as is_pair", "block").union(pairs.selectExpr("part", "true", "block"))
+    return both.repartition("part").sortWithinPartitions("part", "is_pair")
 
 
-def unverified(pairs: DataFrame) -> DataFrame:
-    """Return pairs as `near_dup_edges` whose similarity nobody looked at."""
-    return pairs.selectExpr("left_blob_id", "right_blob_id", "cast(null as float) as similarity")
+def unverified(found: DataFrame) -> DataFrame:
+    """Return candidates as `near_dup_edges` whose similarity nobody looked at."""
+    return found.mapInArrow(_unverified, spark_schema(schema.NEAR_DUP_EDGES.columns))
 
 
-def verify(pairs: DataFrame, config: NearDupConfig, blobs: BlobReader) -> DataFrame:
-    """Return the pairs whose exact similarity reaches the threshold, with that similarity.
+def _unverified(batches: Batches) -> Batches:
+    for rows in with_left(batches):
+        similarity = pa.nulls(len(rows), pa.float32())
+        yield pa.RecordBatch.from_arrays([*names(rows), similarity], schema=schema.NEAR_DUP_EDGES.columns)
+
+
+def verify(found: DataFrame, config: NearDupConfig, blobs: BlobReader) -> DataFrame:
+    """Return the candidates whose exact similarity reaches the threshold, as `near_dup_edges`.
 
     Args:
-        pairs: left_blob_id, right_blob_id and `size`, the bytes of both together; sorted by the left id.
+        found: as `candidates` returns them.
         config: tokeniser, shingles, threshold.
         blobs: where the contents are.
     """
     task = partial(_verify, config=config, blobs=blobs)
-    return pairs.mapInArrow(task, spark_schema(schema.NEAR_DUP_EDGES.columns))
+    return found.mapInArrow(task, spark_schema(schema.NEAR_DUP_EDGES.columns))
 
 
 _CUT_BYTES = 8 * CHUNK_BYTES
-"""Bytes of the blobs that are compared at once: each cut reads much of the packs, since right ends are anywhere."""
+"""Bytes of the blobs that are compared at once: each cut reads much of the packs, since ends are anywhere."""
 _HELD_PAIRS = 1 << 20
 """Pairs among which cuts are made: 120 MB."""
 
 
 def _verify(batches: Batches, *, config: NearDupConfig, blobs: BlobReader) -> Batches:
-    for held in _gathered(batches):
-        for pairs in _bounded(held):
-            ids = pa.concat_arrays([pairs["left_blob_id"], pairs["right_blob_id"]]).unique().sort()
-            yield similar(pairs, ids, blobs.read(ids), config)
+    for held in _gathered(with_left(batches)):
+        for rows in _bounded(held):
+            left, right = names(rows)
+            ids = pa.concat_arrays([left, right]).unique().sort()
+            yield similar(left, right, ids, blobs.read(ids), config)
 
 
-def _gathered(batches: Batches) -> Batches:
-    held: list[pa.RecordBatch] = []
-    for batch in batches:
-        held.append(batch)
-        if sum(rows.num_rows for rows in held) >= _HELD_PAIRS:
-            yield pa.concat_batches(held)
+def _gathered(batches: Iterable[Rows]) -> Iterator[Rows]:
+    """Yield many pairs at once, those of a left end together."""
+    held: list[Rows] = []
+    for rows in batches:
+        held.append(rows)
+        if sum(map(len, held)) >= _HELD_PAIRS:
+            yield _by_left(held)
             held = []
     if held:
-        yield pa.concat_batches(held)
+        yield _by_left(held)
 
 
-def _bounded(pairs: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+def _by_left(held: list[Rows]) -> Rows:
+    pairs = np.concatenate(held)
+    ordered: Rows = pairs[np.argsort(pairs["left"]["id"])]
+    return ordered
+
+
+def _bounded(pairs: Rows) -> Iterator[Rows]:
     """Cut pairs so that the distinct blobs of one cut stay below some chunks; those of a pair are about as large."""
-    while pairs.num_rows:
-        ends = pa.concat_arrays([pairs["left_blob_id"], pairs["right_blob_id"]]).dictionary_encode().indices
-        _, first = np.unique(ends.to_numpy().reshape(2, -1).T, return_index=True)
-        new = np.bincount(first // 2, minlength=pairs.num_rows)
-        rows = int(np.searchsorted(np.cumsum(new * pairs["size"].to_numpy() // 2), _CUT_BYTES, "right"))
-        yield pairs.slice(0, max(1, rows))
-        pairs = pairs.slice(max(1, rows))
+    while len(pairs):
+        _, first = np.unique(np.stack([pairs["left"]["id"], pairs["right"]["id"]], axis=1), return_index=True)
+        new = np.bincount(first // 2, minlength=len(pairs))
+        sizes = (pairs["left"]["size"] + pairs["right"]["size"]) // 2
+        rows = max(1, int(np.searchsorted(np.cumsum(new * sizes), _CUT_BYTES, "right")))
+        yield pairs[:rows]
+        pairs = pairs[rows:]
 
 
-def similar(pairs: pa.RecordBatch, ids: pa.Array, contents: pa.Array, config: NearDupConfig) -> pa.RecordBatch:
-    """Return the pairs of a batch that are verified, as `near_dup_edges`.
+def similar(
+    left: pa.StringArray, right: pa.StringArray, ids: pa.Array, contents: pa.Array, config: NearDupConfig
+) -> pa.RecordBatch:
+    """Return the pairs that are verified, as `near_dup_edges`.
 
     Args:
-        pairs: left_blob_id, right_blob_id.
-        ids: (N,) ids of the contents.
-        contents: (N,) binary.
+        left: (N,) blob ids of one end of each pair.
+        right: (N,) those of the other.
+        ids: (M,) ids of the contents.
+        contents: (M,) binary.
         config: tokeniser, shingles, threshold.
     """
     from stackcurate.kernels.minhash import jaccard_pairs
 
-    left, right = (pc.index_in(pairs[name], ids).to_numpy() for name in ("left_blob_id", "right_blob_id"))
-    similarity = jaccard_pairs(contents, left, right, config)
+    rows, others = (pc.index_in(side, ids).to_numpy() for side in (left, right))
+    similarity = jaccard_pairs(contents, rows, others, config)
     keep = pa.array(similarity >= np.float32(config.threshold))
-    columns = [pairs["left_blob_id"], pairs["right_blob_id"], pa.array(similarity, pa.float32())]
+    columns = [left, right, pa.array(similarity, pa.float32())]
     return pa.RecordBatch.from_arrays(columns, schema=schema.NEAR_DUP_EDGES.columns).filter(keep)
 
 
@@ -276,7 +286,7 @@ def cluster_contents(df: DataFrame, config: NearDupConfig) -> DataFrame:
     """
     distinct = df.dropDuplicates(["blob_id"])
     sizes = distinct.selectExpr("blob_id", "cast(octet_length(content) as long) as size")
-    pairs = candidate_pairs(near_dup_bands(distinct, config), sizes, config)
+    pairs = unverified(candidates(near_dup_bands(distinct, config), sizes, config))
     task = partial(_verify_joined, config=config)
     left, right = (
         distinct.select(*(distinct[name].alias(f"{side}_{name}") for name in ("blob_id", "content")))
@@ -284,7 +294,7 @@ def cluster_contents(df: DataFrame, config: NearDupConfig) -> DataFrame:
     )
     joined = pairs.join(left, "left_blob_id").join(right, "right_blob_id")
     verified = joined.mapInArrow(task, spark_schema(schema.NEAR_DUP_EDGES.columns))
-    edges = verified if config.verify else unverified(pairs)
+    edges = verified if config.verify else pairs
     return with_clusters(df, df.sparkSession.createDataFrame(clusters(edges.toArrow())))
 
 
@@ -292,7 +302,7 @@ def _verify_joined(batches: Batches, *, config: NearDupConfig) -> Batches:
     for batch in batches:
         ids = pa.concat_arrays([batch["left_blob_id"], batch["right_blob_id"]])
         contents = pa.concat_arrays([batch["left_content"], batch["right_content"]])
-        yield similar(batch, ids, contents, config)
+        yield similar(batch["left_blob_id"], batch["right_blob_id"], ids, contents, config)
 
 
 near_dups = Stage(
@@ -301,7 +311,9 @@ near_dups = Stage(
     reads=("content",),
     config=NearDupConfig,
     transform=cluster_contents,
-    modules=("kernels.minhash", "kernels.buckets", "kernels.blocks", "kernels.clusters", "kernels.clusters_numba"),
+    modules=tuple(
+        f"kernels.{name}" for name in ("minhash", "buckets", "blocks", "pair_ends", "clusters", "clusters_numba")
+    ),
     # Where clusters are found does not change them.
     settings=tuple(name for name in NearDupConfig.__dataclass_fields__ if name != "driver_documents"),
     after=(near_dup_bands,),

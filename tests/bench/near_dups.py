@@ -297,7 +297,7 @@ def random_edges(edges: int, nodes: int) -> tuple[npt.NDArray[np.uint32], npt.ND
 
 
 def spark_seconds(folder: str, size: float) -> float:
-    """Return the CPU seconds from 300 MB in a workspace to distinct candidate pairs, beyond those of a session.
+    """Return the CPU seconds from 300 MB in a workspace to distinct verified pairs, beyond those of a session.
 
     All texts are gone through once in a new session, with the start of workers and whatever is compiled then. What they
     lack of 300 MB, or have more, is counted at the pace of a second time in the same session.
@@ -332,11 +332,11 @@ def stored(texts: Sequence[bytes], folder: Path) -> str:
 
 
 def spark(folders: Sequence[str]) -> None:
-    """Count the candidate pairs of the blobs in workspaces, or start a session only where none is given."""
+    """Count the verified pairs of the blobs in workspaces, or start a session only where none is given."""
     from stackcurate import load_config
     from stackcurate.session import spark_session, task_count
     from stackcurate.stage import spark_schema
-    from stackcurate.stages.near_dups import candidate_pairs, near_dup_bands
+    from stackcurate.stages.near_dups import candidates, near_dup_bands, verify
     from stackcurate.stages.tables import blob_reader, by_blob, read
 
     config = load_config()
@@ -348,7 +348,8 @@ def spark(folders: Sequence[str]) -> None:
         spread = by_blob(blobs, task_count(config["spark"], session))
         sketched = near_dup_bands.rows(near_dups, blob_reader(workspace))
         bands = spread.mapInArrow(sketched, spark_schema(schema.NEAR_DUP_BANDS.columns))
-        say(f"Spark: {candidate_pairs(bands, blobs, near_dups).count():,} candidate pairs")
+        edges = verify(candidates(bands, blobs, near_dups), near_dups, blob_reader(workspace))
+        say(f"Spark: {edges.count():,} verified pairs")
     session.stop()
 
 

@@ -144,26 +144,27 @@ def spark_seconds_per_key(config: NearDupConfig) -> float:
 def spark(folders: list[str]) -> None:
     """Count the candidate pairs of stored bands, or start a session only."""
     from stackcurate.session import SparkConfig, spark_session
-    from stackcurate.stages.near_dups import candidate_pairs as spark_pairs
+    from stackcurate.stages.near_dups import candidates, unverified
 
     session = spark_session(SparkConfig())
     session.range(1).count()
     for folder in folders:
         stored = session.read.parquet(folder)
         bands, blobs = stored.select("blob_id", "bands"), stored.select("blob_id", "size")
-        say(f"Spark: {spark_pairs(bands, blobs, NearDupConfig()).count():,} candidate pairs")
+        say(f"Spark: {unverified(candidates(bands, blobs, NearDupConfig())).count():,} candidate pairs")
     session.stop()
 
 
 def bucket(count: int) -> None:
     """Count the candidate pairs of equal sketches, in the heap that a session has by default."""
     from stackcurate.session import SparkConfig, spark_session
-    from stackcurate.stages.near_dups import candidate_pairs as spark_pairs
+    from stackcurate.stages.near_dups import candidates, unverified
 
     config, spark_config = NearDupConfig(), SparkConfig()
     keys = f"transform(sequence(1, {config.bands}), band -> xxhash64(band)) as bands"
     rows = spark_session(spark_config).range(count).selectExpr("sha1(cast(id as string)) as blob_id", keys)
-    pairs = spark_pairs(rows, rows.selectExpr("blob_id", f"{WORDS}L as size"), config).count()
+    found = candidates(rows, rows.selectExpr("blob_id", f"{WORDS}L as size"), config)
+    pairs = unverified(found).count()
     say(f"{count:,} equal sketches in {spark_config.driver_memory}: {pairs:,} candidate pairs")
 
 

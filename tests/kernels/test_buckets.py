@@ -11,7 +11,8 @@ from stackcurate.kernels.blocks import unpack
 from stackcurate.kernels.bloom import build
 from stackcurate.kernels.buckets import (
     MEMBER,
-    distinct_pairs,
+    PAIR,
+    distinct,
     member_blocks,
     pair_blocks,
     pair_rows,
@@ -142,9 +143,7 @@ def met(bands, rng, full, anchors, **columns):
     blocks = pa.Table.from_batches(member_blocks(batches(bands, rng, **columns), full)).sort_by("part").to_batches()
     count = sum(len(rows) for rows in unpack(blocks, MEMBER))
     pairs = pa.Table.from_batches(pair_blocks(blocks, full, anchors)).sort_by("part").to_batches(max_chunksize=3)
-    return [
-        pair for one in distinct_pairs(pairs) for pair in zip(*map(pa.Array.to_pylist, one.columns), strict=True)
-    ], count
+    return [pair for rows in unpack(pairs, PAIR) for pair in distinct(rows).tolist()], count
 
 
 def test_equal_sketches_do_not_meet_in_each_band():

@@ -10,14 +10,14 @@ import pyarrow as pa
 import pytest
 
 from stackcurate.kernels.minhash import NearDupConfig
-from stackcurate.stages.near_dups import candidate_pairs
+from stackcurate.stages.near_dups import candidates, unverified
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
 def pairs_of(bands: DataFrame, config: NearDupConfig) -> DataFrame:
-    return candidate_pairs(bands, bands.selectExpr("blob_id", "1L as size"), config)
+    return unverified(candidates(bands, bands.selectExpr("blob_id", "1L as size"), config))
 
 
 def test_all_members_of_buckets_are_paired(spark: SparkSession) -> None:

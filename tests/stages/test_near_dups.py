@@ -27,7 +27,7 @@ from stackcurate.kernels.minhash import NearDupConfig, exact_jaccard, shingles, 
 from stackcurate.release.election import similar_losers
 from stackcurate.stage import Batches
 from stackcurate.stages import near_dup_bands, near_dups
-from stackcurate.stages.near_dups import added_pairs, candidate_pairs, changed_members, clusters
+from stackcurate.stages.near_dups import added_candidates, candidates, changed_members, clusters, unverified
 from stackcurate.workspace import Run, commit, open_workspace
 
 if TYPE_CHECKING:
@@ -115,11 +115,12 @@ def full_edges(bands: DataFrame, facts: pa.Table, texts: Sequence[bytes]) -> pa.
     for flag, value in (("known", False), ("present", True)):
         members = members.append_column(flag, pa.array([value] * len(members)))
     spark = bands.sparkSession
-    pairs = added_pairs(bands, spark.createDataFrame(members), blobs_of(spark, texts), HOT).toArrow()
+    found = added_candidates(bands, spark.createDataFrame(members), blobs_of(spark, texts), HOT)
+    pairs = unverified(found).toArrow().drop_columns("similarity")
     content = {blob_id(text): text for text in texts}
     ends = [[content[one] for one in pairs[f"{side}_blob_id"].to_pylist()] for side in ("left", "right")]
     similarity = pa.array(exact_jaccard(ends[0], ends[1]))
-    edges = pairs.drop_columns("size").append_column("similarity", similarity)
+    edges = pairs.append_column("similarity", similarity)
     return edges.filter(pc.greater_equal(similarity, pa.scalar(0.7, pa.float32())))
 
 
@@ -176,9 +177,10 @@ def test_five_percent_more_files_cost_less_than_a_tenth(spark: SparkSession) -> 
     old, everything = texts[: len(texts) * 20 // 21], blobs_of(spark, texts)
     keys = pa.table({"blob_id": [blob_id(text) for text in texts], "bands": sketch(list(texts), config)["bands"]})
     bands = spark.createDataFrame(keys)
-    full = pairs_of(candidate_pairs(bands, everything, config).toArrow())
+    full = pairs_of(unverified(candidates(bands, everything, config)).toArrow())
     earlier = spark.createDataFrame([(blob_id(text), 0) for text in old], "blob_id string, generation int")
-    added = pairs_of(added_pairs(bands, changed_members(everything, earlier), everything, config).toArrow())
+    found = added_candidates(bands, changed_members(everything, earlier), everything, config)
+    added = pairs_of(unverified(found).toArrow())
     fresh = {blob_id(text) for text in texts[len(old) :]}
 
     assert all(left in fresh or right in fresh for left, right in added)
