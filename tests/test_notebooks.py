@@ -163,9 +163,9 @@ def test_bands_that_are_verified_find_all_and_remove_nothing_wrongly(near_dups: 
     rows = re.findall(r"^(.+erified) +(\d+) +(\d+)$", near_dups["unverified"], re.MULTILINE)
     wrong = {name: int(count) for name, _, count in rows}
 
-    assert found["stackcurate 42 x 6"] >= 0.999
-    assert found["The Stack 25 x 10"] < found["stackcurate 42 x 6"]
-    assert wrong["stackcurate 42 x 6, verified"] == 0
+    assert found["stackcurate 42 x 5"] >= 0.999
+    assert found["The Stack 25 x 10"] < found["stackcurate 42 x 5"]
+    assert wrong["stackcurate 42 x 5, verified"] == 0
     assert all(count > 0 for name, count in wrong.items() if "unverified" in name)
     assert len(wrong) == 3
 

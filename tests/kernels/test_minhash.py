@@ -304,7 +304,7 @@ def test_band_keys_depend_on_the_band():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"bands": 43}, "43 bands of 6 rows need 258 values"),
+        ({"bands": 52}, "52 bands of 5 rows need 260 values"),
         ({"bands": 0}, "bands: expected 1"),
         ({"num_values": 5000}, "1 to 4096"),
         ({"threshold": 0.0}, "above 0"),
