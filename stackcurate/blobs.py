@@ -21,8 +21,8 @@ from stackcurate import schema
 from stackcurate.errors import WorkspaceError
 from stackcurate.workspace import Part, Workspace
 
-ROW_GROUP_BYTES = 4 << 20
-"""Bytes of content per row group: what one random read costs."""
+ROW_GROUP_BYTES = 1 << 20
+"""Bytes of content per row group: what one random read costs, about as much as to open a pack of them."""
 PACK_BYTES = 256 << 20
 """Bytes of content that a writer holds before it sorts them into a pack."""
 CHUNK_BYTES = 16 << 20

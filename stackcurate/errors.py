@@ -20,8 +20,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 
-_PART = re.compile(r"(?P<run>tables/(?P<table>\w+)/[\w-]+)/[\w-]+\.parquet")
-"""A part of a table in the message of whatever could not read it."""
+_PART = re.compile(r"tables/(\w+)/([\w-]+)/([\w-]+\.parquet)")
+"""Table, run and part in the message of whatever could not read it."""
 
 
 class StackcurateError(Exception):
@@ -57,6 +57,14 @@ class SourceError(StackcurateError):
 
 class WorkspaceError(StackcurateError):
     """A run, a lock or the storage below is in the way."""
+
+    @classmethod
+    def damaged(cls, root: str, table: str, run_id: str, part: str) -> WorkspaceError:
+        """Say which part of a table is damaged and what to do: what inputs gave takes a new workspace."""
+        run = f"{root}/tables/{table}/{run_id}"
+        lost = root if table in ("repos", "files", "blobs") else run
+        mend = f"delete {lost} and run the same command again, it makes what is missing"
+        return cls(f"{run}/{part}: damaged or missing; {mend}")
 
 
 class ReleaseError(StackcurateError):
@@ -94,9 +102,5 @@ def plain_errors(root: str) -> Iterator[None]:
                 f"{root}: the disk is full; free some space and run the same command again, it goes on where it stopped"
             ) from error
         if part := _PART.search(said):
-            lost = root if part["table"] in ("repos", "files", "blobs") else f"{root}/{part['run']}"
-            raise WorkspaceError(
-                f"{root}/{part[0]}: damaged or missing; delete {lost} and run the same command again, it makes what is "
-                "missing"
-            ) from error
+            raise WorkspaceError.damaged(root, *part.groups()) from error
         raise

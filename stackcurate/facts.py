@@ -6,10 +6,11 @@ what it has not seen.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from stackcurate import schema
@@ -17,8 +18,9 @@ from stackcurate.blobs import BlobReader
 from stackcurate.config import Config
 from stackcurate.session import spark_session, task_count
 from stackcurate.stage import Stage
-from stackcurate.stages import license_scan, licenses, near_dup_bands, near_dups
+from stackcurate.stages import language, license_scan, licenses, near_dup_bands, near_dups
 from stackcurate.stages.components import components
+from stackcurate.stages.language import with_context
 from stackcurate.stages.near_dups import (
     added_candidates,
     candidates,
@@ -28,7 +30,7 @@ from stackcurate.stages.near_dups import (
     verify,
     with_clusters,
 )
-from stackcurate.stages.tables import OnRows, blob_reader, by_blob, carry_parts, frame, read, write
+from stackcurate.stages.tables import OnRows, blob_reader, by_blob, carry_parts, frame, read, scan, write
 from stackcurate.workspace import Run, Workspace, read_table, runs
 
 if TYPE_CHECKING:
@@ -102,21 +104,48 @@ def ensure(
         keys: key and columns read; instead of `content`, `blob_id` and `size`.
         complete: adds columns that the stage reads to those of the keys that lack facts.
     """
-    digest = stage.digest(build.config.sections)
-    config = build.config[stage.section]
     known = build.read(stage.table, build.stored(stage)).select(*stage.table.key)
-    missing = keys.join(known, list(stage.table.key), "left_anti")
+    missing = keys.join(known, list(stage.table.key), "left_anti").persist()
     total = missing.count()
     if total:
-        missing = complete(missing) if complete else missing
-        run = build.next_run(stage.table, digest)
-        needed = [*stage.table.key, *stage.reads, "blob_id", "size"]
-        columns = [name for name in dict.fromkeys(needed) if name not in ("content", "blob_id")]
-        spread = by_blob(missing.select("blob_id", *columns), build.tasks)
-        with build.progress(stage.name, total) as on_rows:
-            rows = stage.rows(config, build.blobs)
-            write(spread, build.workspace, stage.table, run, rows=rows, on_rows=on_rows)
+        run = build.next_run(stage.table, stage.digest(build.config.sections))
+        _compute(build, stage, complete(missing) if complete else missing, run, total)
+    missing.unpersist()
     return build.read(stage.table, build.stored(stage))
+
+
+def _compute(build: Build, stage: Stage, missing: DataFrame, run: Run, total: int) -> None:
+    """Write the facts of so many keys as a run."""
+    needed = [*stage.table.key, *stage.reads, "blob_id", "size"]
+    columns = [name for name in dict.fromkeys(needed) if name not in ("content", "blob_id")]
+    spread = by_blob(missing.select("blob_id", *columns), build.tasks)
+    with build.progress(stage.name, total) as on_rows:
+        rows = stage.rows(build.config[stage.section], build.blobs)
+        write(spread, build.workspace, stage.table, run, rows=rows, on_rows=on_rows)
+
+
+def ensure_languages(build: Build, candidates: DataFrame, files: DataFrame, torn: DataFrame) -> DataFrame:
+    """Return the language of each file; decided again once more of its tree could be read, since neighbours decide too.
+
+    Args:
+        build: the build under way.
+        candidates: the files.
+        files: all files of these inputs.
+        torn: `input_id` of the inputs of which a part is missing that may yet be read.
+    """
+    complete = partial(with_context, files=files, blobs=build.blobs)
+    if torn.isEmpty():
+        return ensure(build, language, candidates, complete)
+    ensure(build, language, candidates.join(torn, "input_id", "left_anti"), complete)
+    for_now = candidates.join(torn, "input_id", "left_semi")
+    digest = hashlib.sha256(f"torn {language.digest(build.config.sections)}".encode()).hexdigest()
+    trees = _set_digest(files.join(torn, "input_id", "left_semi"), "file_id", "blob_id", "error")
+    inputs = f"{trees} {_set_digest(for_now, 'file_id')}"
+    if not runs(build.workspace, language.table.name, digest=digest, inputs=inputs):
+        run = build.next_run(language.table, digest, inputs)
+        _compute(build, language, complete(for_now), run, for_now.count())
+    found = runs(build.workspace, language.table.name, digest=digest, inputs=inputs)
+    return build.read(language.table, [*build.stored(language), *found])
 
 
 def ensure_licenses(build: Build, files: DataFrame, **tables: DataFrame) -> DataFrame:
@@ -162,16 +191,20 @@ def ensure_clusters(build: Build, files: DataFrame, languages: DataFrame) -> tup
         with build.progress(near_dups.name, blobs.count()) as on_rows:
             before = runs(build.workspace, schema.NEAR_DUPS.name, digest=digest)
             earlier = _rows(build, schema.NEAR_DUPS, before[-1:]) if before and not config.within_language else None
+            generations = blobs.selectExpr("blob_id", "0 as generation")
+            if earlier is not None:
+                changed = changed_members(blobs, earlier).persist()
+                generations = changed.where("present").select("blob_id", "generation")
             if not runs(build.workspace, schema.NEAR_DUP_EDGES.name, digest=digest, inputs=inputs):
                 run = build.next_run(schema.NEAR_DUP_EDGES, digest, inputs)
                 if earlier is None:
                     edges = _similar(build, candidates(bands.join(members, "blob_id"), blobs, config))
                 else:
                     known = _edge_runs(build, digest, before[-1].inputs)
-                    edges, run = _more_edges(build, bands, blobs, earlier, known, run)
+                    edges, run = _more_edges(build, changed, known, run)
                 write(edges, build.workspace, schema.NEAR_DUP_EDGES, run)
             labels = _labels(build, blobs.count(), _edge_runs(build, digest, inputs))
-            clustered = with_clusters(blobs, labels, earlier)
+            clustered = with_clusters(generations, labels)
             run = build.next_run(schema.NEAR_DUPS, digest, inputs)
             write(clustered, build.workspace, schema.NEAR_DUPS, run, on_rows=on_rows)
     blobs.unpersist()
@@ -180,21 +213,20 @@ def ensure_clusters(build: Build, files: DataFrame, languages: DataFrame) -> tup
     return build.read(schema.NEAR_DUPS, found), edges
 
 
-def _more_edges(
-    build: Build, bands: DataFrame, blobs: DataFrame, earlier: DataFrame, known: list[Run], run: Run
-) -> tuple[DataFrame, Run]:
+def _more_edges(build: Build, members: DataFrame, known: list[Run], run: Run) -> tuple[DataFrame, Run]:
     """Return what a run adds to the known edges that still stand, and the run.
 
     Where all blobs of the earlier run are still there, the run gets its files: all pairs that were not looked at have
     a blob that is new.
     """
-    pairs = added_candidates(bands, changed_members(blobs, earlier), blobs, build.config[near_dups.section])
-    if earlier.join(blobs, "blob_id", "left_anti").isEmpty():
-        return _similar(build, pairs), carry_parts(build.workspace, known, run)
+    bands = partial(scan, build.spark, build.workspace, near_dup_bands.table, build.stored(near_dup_bands))
+    found = _similar(build, added_candidates(bands, members, build.config[near_dups.section]))
+    if members.where("known and not present").isEmpty():
+        return found, carry_parts(build.workspace, known, run)
     kept = _rows(build, schema.NEAR_DUP_EDGES, known)
     for side in ("left_blob_id", "right_blob_id"):
-        kept = kept.join(blobs.select(blobs["blob_id"].alias(side)), side, "left_semi")
-    return kept.unionByName(_similar(build, pairs)).distinct(), run
+        kept = kept.join(members.where("present").selectExpr(f"blob_id as {side}"), side, "left_semi")
+    return kept.unionByName(found).distinct(), run
 
 
 def _similar(build: Build, found: DataFrame) -> DataFrame:
@@ -222,8 +254,8 @@ def _edge_runs(build: Build, digest: str, inputs: str | None) -> list[Run]:
 
 def _set_digest(rows: DataFrame, *columns: str) -> str:
     """Return a digest of a set of rows, whatever their order; null differs from the empty string."""
-    text = "concat_ws('\\u0001', " + ", ".join(f"coalesce(cast({name} as string), '\\u0002')" for name in columns) + ")"
+    values = ", ".join(f"{name}, {name} is null" for name in columns)
     row: Any = rows.selectExpr(
-        "count(*) as n", f"bit_xor(xxhash64({text})) as x", f"bit_xor(xxhash64(reverse({text}))) as y"
+        "count(*) as n", f"bit_xor(xxhash64({values})) as x", f"bit_xor(xxhash64(1, {values})) as y"
     ).first()
     return f"{row['n']}-{row['x'] or 0:x}-{row['y'] or 0:x}"

@@ -7,7 +7,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +15,10 @@ import pyarrow as pa
 from stackcurate import schema
 from stackcurate.config import Config, load, setting
 from stackcurate.errors import SourceError, WorkspaceError, plain_errors
-from stackcurate.facts import Build, Progress, ensure, ensure_clusters, ensure_licenses, silent
+from stackcurate.facts import Build, Progress, ensure, ensure_clusters, ensure_languages, ensure_licenses, silent
 from stackcurate.kernels.attribution import AttributionConfig
 from stackcurate.kernels.license_policy import PolicyConfig
+from stackcurate.kernels.malware_policy import MalwarePolicy
 from stackcurate.kernels.opt_outs import ALL_COPIES, APPLICABLE, parse, requests_digest, settled
 from stackcurate.kernels.quality_policy import QualityPolicy
 from stackcurate.kernels.spans import RedactionConfig
@@ -26,18 +26,18 @@ from stackcurate.release.election import elect_files
 from stackcurate.release.export import export
 from stackcurate.release.ledger import ledger_requests, record_requests
 from stackcurate.release.manifest import Release, find_release
-from stackcurate.release.policy import ReleaseConfig, judge
+from stackcurate.release.policy import ReleaseConfig, judge, with_allowed
 from stackcurate.session import SparkConfig
+from stackcurate.sources import the_stack
 from stackcurate.sources.directories import SourcesConfig
 from stackcurate.sources.identities import in_all_names, with_authors
 from stackcurate.sources.ingest import identify, ingest, without_superseded
 from stackcurate.sources.inputs import discover
 from stackcurate.sources.local import Input
-from stackcurate.sources.metadata import NO_PLACE
+from stackcurate.sources.metadata import NO_PLACE, TRANSIENT
 from stackcurate.sources.repos_config import ReposConfig
 from stackcurate.stage import Stage
-from stackcurate.stages import LATE, PIPELINE, language, license_scan, near_dup_bands, opt_outs, quality, signals
-from stackcurate.stages.language import with_context
+from stackcurate.stages import LATE, PIPELINE, license_scan, near_dup_bands, opt_outs, quality, signals
 from stackcurate.stages.licenses import legal_texts, with_scanned_as
 from stackcurate.stages.opt_outs import over_clusters
 from stackcurate.stages.tables import frame, read
@@ -61,6 +61,7 @@ SECTIONS: Mapping[str, type] = {
     **{stage.section: stage.config for stage in PIPELINE},
     "policy": PolicyConfig,
     "quality_policy": QualityPolicy,
+    "malware_policy": MalwarePolicy,
     "redaction": RedactionConfig,
     "release": ReleaseConfig,
     "attribution": AttributionConfig,
@@ -183,9 +184,7 @@ def steps(
     facts["licenses"] = ensure_licenses(under_way, placed, repos=repos, **evidence)
     yield None
     candidates = _admissible(readable, facts, config)
-    facts["language"] = ensure(
-        under_way, language, candidates, partial(with_context, files=placed, blobs=under_way.blobs)
-    )
+    facts["language"] = ensure_languages(under_way, candidates, placed, _torn(placed, repos))
     facts["quality"] = ensure(under_way, quality, _blobs(candidates))
     if with_signals or config["quality_policy"].limit("opencoder"):
         known = facts["language"].where("language is not null").select("file_id", "language", "language_type")
@@ -278,6 +277,14 @@ def _request_files(config: Config) -> list[tuple[str, str]]:
     return found
 
 
+def _torn(files: DataFrame, repos: DataFrame) -> DataFrame:
+    """Return the inputs of which a part is missing that the next build tries to read again."""
+    lost = f"error in ({', '.join(map(repr, TRANSIENT))})"
+    trees = repos.where(f"not startswith(source_kind, '{the_stack.KIND}')")
+    rows = files.where(lost).join(trees, "input_id", "left_semi").select("input_id")
+    return rows.union(trees.where(lost).select("input_id")).distinct()
+
+
 def _admissible(files: DataFrame, facts: Mapping[str, DataFrame], config: Mapping[str, Any]) -> DataFrame:
     known = {name: rows for name, rows in facts.items() if name != opt_outs.name}
     return judge(files, known, config).where("reason is null").select(*schema.FILES.columns.names)
@@ -312,7 +319,7 @@ def settle(
         # through the driver: they are few, and the plan of the next round does not hold that of this one
         found = _rejected(judge(kept, facts, config))
         if not found.num_rows:
-            return elected
+            return with_allowed(elected, facts["malware"], config)
         elected.unpersist()
         rejected.append(found)
         ids = frame(under_way.spark, pa.concat_tables(rejected))

@@ -107,12 +107,12 @@ def members(batch: pa.RecordBatch, full: int) -> Rows:
     return np.concatenate([whole, _flagged(banded)])
 
 
-def touching(batches: Iterable[pa.RecordBatch], touched: bloom.Blocks) -> Iterator[pa.RecordBatch]:
+def touching(batches: Iterable[pa.RecordBatch], touched: bloom.Blocks | None) -> Iterator[pa.RecordBatch]:
     """Leave the keys that pass a filter, and the rows that have such a key.
 
     Args:
         batches: `blob_id` and `bands`.
-        touched: a filter over keys of bands and of `whole_keys`.
+        touched: a filter over keys of bands and of `whole_keys`; None lets all pass.
 
     Yields:
         `blob_id`, `bands`, and `whole` as `whole_keys` of all bands.
@@ -120,10 +120,13 @@ def touching(batches: Iterable[pa.RecordBatch], touched: bloom.Blocks) -> Iterat
     for batch in batches:
         rows = batch.filter(pc.is_valid(batch["bands"]))
         keys, whole = rows["bands"].flatten().to_numpy(), whole_keys(rows["bands"])
-        hit = bloom.contains(touched, keys.view(np.uint64))
+        hit, wholly = (
+            np.ones(len(values), np.bool_) if touched is None else bloom.contains(touched, values.view(np.uint64))
+            for values in (keys, whole)
+        )
         ends = np.concatenate([[0], np.cumsum(hit)])[_bounds(rows["bands"])].astype(np.int32)
         left = pa.ListArray.from_arrays(pa.array(ends), pa.array(keys[hit]))
-        near = (np.diff(ends) > 0) | bloom.contains(touched, whole.view(np.uint64))
+        near = (np.diff(ends) > 0) | wholly
         columns = {"blob_id": rows["blob_id"], "bands": left, "whole": pa.array(whole)}
         yield pa.RecordBatch.from_pydict(columns).filter(pa.array(near))
 

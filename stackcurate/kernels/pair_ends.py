@@ -18,8 +18,9 @@ from stackcurate.kernels.buckets import PAIR, distinct
 
 BLOB = np.dtype([("id", "<i8"), ("size", "<i8"), ("name", "S40")])
 """A blob: its number, its bytes, and its blob_id."""
-HALF = np.dtype([("left", "<i8"), ("right", BLOB)])
-NAMED = np.dtype([("left", BLOB), ("right", BLOB)])
+HALF = np.dtype([("family", "<i8"), ("left", "<i8"), ("right", BLOB)])
+NAMED = np.dtype([("family", "<i8"), ("left", BLOB), ("right", BLOB)])
+"""`family` is the first of the left ends that a right end meets: mostly one number for all pairs of similar blobs."""
 
 _SENT = 1 << 19
 """Pairs that are packed at once: 34 MB."""
@@ -52,11 +53,13 @@ def with_right(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """
     for stretch in whole_parts(batches):
         blobs, pairs = _of_kind(stretch, False, BLOB), distinct(_of_kind(stretch, True, PAIR))
+        _, first, place = np.unique(pairs["right"], return_index=True, return_inverse=True)
+        family = pairs["left"][first][place]  # pairs are sorted by their left end
         for start in range(0, len(pairs), _SENT):
             some = pairs[start : start + _SENT]
             at, ends = _matches(some["right"], blobs)
             rows = np.empty(len(at), HALF)
-            rows["left"], rows["right"] = some["left"][at], blobs[ends]
+            rows["family"], rows["left"], rows["right"] = family[start:][at], some["left"][at], blobs[ends]
             yield pack(rows, rows["left"])
 
 
@@ -79,10 +82,16 @@ def with_left(batches: Iterable[pa.RecordBatch]) -> Iterator[Rows]:
         halves = _of_kind(batch, True, HALF)
         at, ends = _matches(halves["left"], blobs)
         rows = np.empty(len(at), NAMED)
-        rows["left"], rows["right"] = blobs[ends], halves["right"][at]
+        rows["family"], rows["left"], rows["right"] = halves["family"][at], blobs[ends], halves["right"][at]
         left, right = rows["left"], rows["right"]
         yield rows[(left["id"] != right["id"]) | (left["name"] < right["name"])]
         blobs = blobs[part_of(blobs["id"]) == batch["part"][-1].as_py()]  # a part may go on in the next batch
+
+
+def by_family(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Add the left ends as `with_left` does, and yield blocks of `NAMED`, packed by family."""
+    for rows in with_left(batches):
+        yield pack(rows, rows["family"])
 
 
 def names(pairs: Rows) -> list[pa.StringArray]:

@@ -64,5 +64,9 @@ language = Stage(
         "kernels.content",
     ),
     data=("linguist",),
-    metrics={"known": "count_if(language is not null)", "generated": "count_if(generated)"},
+    metrics={
+        "known": "count_if(language is not null)",
+        "generated": "count_if(generated)",
+        "agent_files": "count_if(agent_file)",
+    },
 )

@@ -8,9 +8,9 @@ Until pairs have names they are blocks to Spark, since moving a row costs more t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -19,14 +19,17 @@ import pyarrow.compute as pc
 from stackcurate import schema
 from stackcurate.blobs import CHUNK_BYTES, BlobReader
 from stackcurate.kernels import bloom
-from stackcurate.kernels.blocks import Rows
+from stackcurate.kernels.blocks import Rows, unpack
 from stackcurate.kernels.buckets import member_blocks, pair_blocks, touching, whole_keys
 from stackcurate.kernels.minhash import NearDupConfig
-from stackcurate.kernels.pair_ends import blob_blocks, names, with_left, with_right
-from stackcurate.stage import Batches, Stage, spark_schema
+from stackcurate.kernels.pair_ends import NAMED, blob_blocks, by_family, names, with_left, with_right
+from stackcurate.stage import Batches, RowFunction, Stage, spark_schema
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+Scan: TypeAlias = Callable[[RowFunction, str], "DataFrame"]
+"""Runs a function where rows are read, and returns the columns that it leaves; they are spelled as Spark does."""
 
 near_dup_bands = Stage(
     name="near_dup_bands",
@@ -66,50 +69,54 @@ def candidates(bands: DataFrame, blobs: DataFrame, config: NearDupConfig) -> Dat
     return _ended(_met(bands, config), blobs)
 
 
-def added_candidates(bands: DataFrame, members: DataFrame, blobs: DataFrame, config: NearDupConfig) -> DataFrame:
+def added_candidates(bands: Scan, members: DataFrame, config: NearDupConfig) -> DataFrame:
     """Return the pairs that a run on the present members would look at and that on the known ones did not, in blocks.
 
     Order in a bucket is by generation: what joined it first stays first, so its anchors stay as long as they are
     present. Only buckets that gained or lost a member are looked at.
 
     Args:
-        bands: blob_id and the keys of its bands.
+        bands: scans blob_id and the keys of its bands.
         members: as `changed_members` gives them.
-        blobs: blob_id and size of the present members.
         config: sizes of buckets.
     """
-    near, touched = bands.select("blob_id", "bands"), _touched(bands, members.where("known <> present"))
-    if touched is not None:
-        task = partial(touching, touched=touched)
-        near = near.mapInArrow(task, "blob_id string, bands array<long>, whole long")
-    return _ended(_met(near.join(members, "blob_id"), config), blobs)
+    touched = _touched(bands, members.where("known <> present").select("blob_id"))
+    near = bands(partial(touching, touched=touched), "blob_id string, bands array<long>, whole long")
+    met = near.join(members, "blob_id").persist()  # looked at for bands, and for both ends
+    return _ended(_met(met.drop("size"), config), met.where("present"))
 
 
-def _touched(bands: DataFrame, changed: DataFrame) -> bloom.Blocks | None:
+def _touched(bands: Scan, changed: DataFrame) -> bloom.Blocks | None:
     """Return a filter over all keys of some blobs; None where they are too many."""
-    rows = bands.where("bands is not null").join(changed, "blob_id", "left_semi").select("bands")
-    lists = rows.limit(_MOST_SENT + 1).toArrow()["bands"].combine_chunks()
-    if len(lists) > _MOST_SENT:
+    ids = changed.limit(_MOST_SENT + 1).toArrow()["blob_id"].combine_chunks()
+    if len(ids) > _MOST_SENT:
         return None
+    lists = bands(partial(_bands_of, ids=ids), "bands array<long>").toArrow()["bands"].combine_chunks()
     keys = np.concatenate([lists.flatten().to_numpy(), whole_keys(lists)])
     return bloom.build(keys.view(np.uint64), _BITS_PER_KEY)
+
+
+def _bands_of(batches: Batches, *, ids: pa.StringArray) -> Batches:
+    for batch in batches:
+        wanted = pc.and_(pc.is_valid(batch["bands"]), pc.is_in(batch["blob_id"], ids))
+        yield batch.filter(wanted).select(["bands"])
 
 
 def changed_members(blobs: DataFrame, earlier: DataFrame) -> DataFrame:
     """Return what takes part in an earlier run or in this one.
 
     Args:
-        blobs: blob_id of what takes part now.
+        blobs: blob_id and size of what takes part now.
         earlier: `near_dups` of the earlier run.
 
     Returns:
-        blob_id, `generation`, and the flags `known` (took part then) and `present` (takes part now).
+        blob_id, size, `generation`, and the flags `known` (took part then) and `present` (takes part now).
     """
-    now = blobs.selectExpr("blob_id", "true as present")
+    now = blobs.selectExpr("blob_id", "size", "true as present")
     then = earlier.selectExpr("blob_id", "generation", "true as known")
     generation = f"coalesce(generation, {next_generation(earlier)}) as generation"
     flags = [f"coalesce({name}, false) as {name}" for name in ("known", "present")]
-    return now.join(then, "blob_id", "full_outer").selectExpr("blob_id", generation, *flags)
+    return now.join(then, "blob_id", "full_outer").selectExpr("blob_id", "size", generation, *flags)
 
 
 _MOST_SENT = 250_000
@@ -123,12 +130,15 @@ def _met(bands: DataFrame, config: NearDupConfig) -> DataFrame:
     others = [name for name in bands.columns if name not in ("blob_id", "language")]
     language = ["xxhash64(language) as language"] if "language" in bands.columns else []
     rows = bands.selectExpr("xxhash64(blob_id) as id", *others, *language)
-    members = rows.mapInArrow(partial(member_blocks, full=full), _BLOCKS)
-    ordered = members.repartition("part").sortWithinPartitions("part")
-    return ordered.mapInArrow(partial(pair_blocks, full=full, anchors=anchors), _BLOCKS)
+    members = _by_part(rows.mapInArrow(partial(member_blocks, full=full), _BLOCKS))
+    return members.mapInArrow(partial(pair_blocks, full=full, anchors=anchors), _BLOCKS)
 
 
 _BLOCKS = "part int, block binary"
+
+
+def _by_part(blocks: DataFrame) -> DataFrame:
+    return blocks.repartition("part").sortWithinPartitions("part")
 
 
 def _ended(pairs: DataFrame, blobs: DataFrame) -> DataFrame:
@@ -157,13 +167,16 @@ def _unverified(batches: Batches) -> Batches:
 def verify(found: DataFrame, config: NearDupConfig, blobs: BlobReader) -> DataFrame:
     """Return the candidates whose exact similarity reaches the threshold, as `near_dup_edges`.
 
+    Pairs of similar blobs go to one task, which reads each of these once.
+
     Args:
         found: as `candidates` returns them.
         config: tokeniser, shingles, threshold.
         blobs: where the contents are.
     """
     task = partial(_verify, config=config, blobs=blobs)
-    return found.mapInArrow(task, spark_schema(schema.NEAR_DUP_EDGES.columns))
+    families = _by_part(found.mapInArrow(by_family, _BLOCKS))
+    return families.mapInArrow(task, spark_schema(schema.NEAR_DUP_EDGES.columns))
 
 
 _CUT_BYTES = 8 * CHUNK_BYTES
@@ -173,7 +186,7 @@ _HELD_PAIRS = 1 << 20
 
 
 def _verify(batches: Batches, *, config: NearDupConfig, blobs: BlobReader) -> Batches:
-    for held in _gathered(with_left(batches)):
+    for held in _gathered(unpack(batches, NAMED)):
         for rows in _bounded(held):
             left, right = names(rows)
             ids = pa.concat_arrays([left, right]).unique().sort()
@@ -181,20 +194,20 @@ def _verify(batches: Batches, *, config: NearDupConfig, blobs: BlobReader) -> Ba
 
 
 def _gathered(batches: Iterable[Rows]) -> Iterator[Rows]:
-    """Yield many pairs at once, those of a left end together."""
+    """Yield many pairs at once, those of a family together."""
     held: list[Rows] = []
     for rows in batches:
         held.append(rows)
         if sum(map(len, held)) >= _HELD_PAIRS:
-            yield _by_left(held)
+            yield _in_families(held)
             held = []
     if held:
-        yield _by_left(held)
+        yield _in_families(held)
 
 
-def _by_left(held: list[Rows]) -> Rows:
+def _in_families(held: list[Rows]) -> Rows:
     pairs = np.concatenate(held)
-    ordered: Rows = pairs[np.argsort(pairs["left"]["id"])]
+    ordered: Rows = pairs[np.lexsort((pairs["left"]["id"], pairs["family"]))]
     return ordered
 
 
@@ -248,27 +261,15 @@ def clusters(edges: pa.Table) -> pa.Table:
     return pa.table({"blob_id": ids, "cluster_id": ids.take(pa.array(roots))})
 
 
-def with_clusters(blobs: DataFrame, labels: DataFrame, earlier: DataFrame | None = None) -> DataFrame:
+def with_clusters(members: DataFrame, labels: DataFrame) -> DataFrame:
     """Return `near_dups`: each blob with its cluster; one without a label is its own.
 
     Args:
-        blobs: blob_id.
+        members: blob_id and generation.
         labels: blob_id and cluster_id of the blobs that have an edge.
-        earlier: `near_dups` of the run that this one adds to.
     """
-    from pyspark.sql import functions as F
-
-    labelled = blobs.select("blob_id").distinct().join(labels, "blob_id", "left")
-    generation = F.lit(0)
-    if earlier is not None:
-        labelled = labelled.join(earlier.select("blob_id", "generation"), "blob_id", "left")
-        generation = F.coalesce("generation", F.lit(next_generation(earlier)))
-    return labelled.select(
-        "blob_id",
-        F.coalesce("cluster_id", "blob_id").alias("cluster_id"),
-        generation.cast("int").alias("generation"),
-        F.lit(None).cast("string").alias("error"),
-    )
+    columns = ("blob_id", "coalesce(cluster_id, blob_id) as cluster_id", "generation", "cast(null as string) as error")
+    return members.join(labels, "blob_id", "left").selectExpr(*columns)
 
 
 def next_generation(earlier: DataFrame) -> int:
@@ -295,7 +296,8 @@ def cluster_contents(df: DataFrame, config: NearDupConfig) -> DataFrame:
     joined = pairs.join(left, "left_blob_id").join(right, "right_blob_id")
     verified = joined.mapInArrow(task, spark_schema(schema.NEAR_DUP_EDGES.columns))
     edges = verified if config.verify else pairs
-    return with_clusters(df, df.sparkSession.createDataFrame(clusters(edges.toArrow())))
+    members = distinct.selectExpr("blob_id", "0 as generation")
+    return with_clusters(members, df.sparkSession.createDataFrame(clusters(edges.toArrow())))
 
 
 def _verify_joined(batches: Batches, *, config: NearDupConfig) -> Batches:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from stackcurate import schema
 from stackcurate.blobs import BlobReader
+from stackcurate.errors import WorkspaceError
 from stackcurate.stage import Batches, RowFunction, spark_schema
 from stackcurate.workspace import Part, Run, Workspace, carry, commit, part_paths, runs
 
@@ -29,21 +30,65 @@ PART = pa.schema([("path", pa.string()), ("rows", pa.int64()), ("bytes", pa.int6
 ROW_GROUP = 16_384
 """Rows of a row group at most: what a lookup reads at least."""
 
+_ROWS, _BYTES = 10_000, 4 << 20
+"""A batch made of rows ends with whichever comes first."""
+
 OnRows = Callable[[int], None]
 """Called now and then with the number of rows that finished tasks have written."""
 
 
 def read(spark: SparkSession, workspace: Workspace, table: schema.Table, found: list[Run]) -> DataFrame:
-    """Return the rows of some runs; an empty DataFrame of the table's schema where there are none."""
-    paths = part_paths(workspace, found)
+    """Return the rows of some runs; an empty DataFrame of the table's schema where there are none.
+
+    Raises:
+        WorkspaceError: a part is not as long as it was written. Spark would say so in pages of traces.
+    """
+    paths = whole_parts(workspace, found)
     columns = spark_schema(table.columns)
     if not paths:
         return spark.createDataFrame([], columns)
     if isinstance(workspace.locate()[0], pafs.LocalFileSystem):
         return spark.read.schema(columns).parquet(*(f"file://{path}" for path in paths))
     # Spark has no client for object stores of its own: tasks read through pyarrow
-    listed = spark.createDataFrame([(path,) for path in paths], "path string").repartition(len(paths))
-    return listed.mapInArrow(partial(_read_parts, workspace=workspace, columns=table.columns), columns)
+    return _listed(spark, paths).mapInArrow(partial(_read_parts, workspace=workspace, columns=table.columns), columns)
+
+
+def scan(
+    spark: SparkSession, workspace: Workspace, table: schema.Table, found: list[Run], rows: RowFunction, result: str
+) -> DataFrame:
+    """Return what a function leaves of the rows of some runs, in the tasks that read them: others never reach Spark.
+
+    Args:
+        spark: the session.
+        workspace: where the runs are.
+        table: what they are runs of.
+        found: the runs.
+        rows: gets all columns.
+        result: columns that it returns, as Spark spells types.
+    """
+    paths = whole_parts(workspace, found)
+    task = partial(_read_parts, workspace=workspace, columns=table.columns, rows=rows)
+    return _listed(spark, paths).mapInArrow(task, result) if paths else spark.createDataFrame([], result)
+
+
+def _listed(spark: SparkSession, paths: list[str]) -> DataFrame:
+    return spark.createDataFrame([(path,) for path in paths], "path string").repartition(len(paths))
+
+
+def whole_parts(workspace: Workspace, found: list[Run]) -> list[str]:
+    """Return the paths of all parts of some runs, after a look at their sizes.
+
+    Raises:
+        WorkspaceError: a part is missing, or not as long as it was written.
+    """
+    for run in found:
+        filesystem, folder = workspace.locate("tables", run.table, run.run_id)
+        infos = filesystem.get_file_info(pafs.FileSelector(folder, allow_not_found=True))
+        sizes = {info.base_name: info.size for info in infos}
+        for part in run.parts:
+            if sizes.get(part.path) != part.bytes:
+                raise WorkspaceError.damaged(workspace.root, run.table, run.run_id, part.path)
+    return part_paths(workspace, found)
 
 
 def frame(spark: SparkSession, table: pa.Table) -> DataFrame:
@@ -51,17 +96,38 @@ def frame(spark: SparkSession, table: pa.Table) -> DataFrame:
     return spark.createDataFrame(table.combine_chunks())
 
 
-def _read_parts(batches: Batches, *, workspace: Workspace, columns: pa.Schema) -> Batches:
-    filesystem, _ = workspace.locate()
+def read_batches(workspace: Workspace, table: schema.Table, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield some columns of all complete runs without Spark, a stretch of rows at a time: it may outgrow memory.
+
+    Args:
+        workspace: where the runs are.
+        table: what they are runs of.
+        columns: names of the columns that are read.
+    """
+    kept = pa.schema([table.columns.field(name) for name in columns])
+    for batch in _batches_of(workspace, part_paths(workspace, runs(workspace, table.name)), kept):
+        yield pa.Table.from_batches([batch])
+
+
+def _read_parts(
+    batches: Batches, *, workspace: Workspace, columns: pa.Schema, rows: RowFunction | None = None
+) -> Batches:
     for batch in batches:
-        for path in batch["path"].to_pylist():
-            for rows in pq.ParquetFile(path, filesystem=filesystem).iter_batches():
-                yield rows.cast(columns)
+        found = _batches_of(workspace, batch["path"].to_pylist(), columns)
+        yield from rows(found) if rows else found
+
+
+def _batches_of(workspace: Workspace, paths: Iterable[str], columns: pa.Schema) -> Batches:
+    filesystem, _ = workspace.locate()
+    for path in paths:
+        with pq.ParquetFile(path, filesystem=filesystem) as file:
+            for rows in file.iter_batches(columns=columns.names):
+                yield rows.select(columns.names).cast(columns)
 
 
 def blob_reader(workspace: Workspace) -> BlobReader:
     """Return a reader over all complete packs."""
-    return BlobReader(workspace, tuple(part_paths(workspace, runs(workspace, schema.BLOBS.name))))
+    return BlobReader(workspace, tuple(whole_parts(workspace, runs(workspace, schema.BLOBS.name))))
 
 
 def by_blob(df: DataFrame, tasks: int) -> DataFrame:
@@ -115,6 +181,24 @@ def _write_parts(
     if part is not None:
         seconds = time.process_time() - start
         yield pa.RecordBatch.from_pylist([{**part.__dict__, "cpu_seconds": seconds}], schema=PART)
+
+
+def in_batches(rows: Iterable[dict[str, Any]], columns: pa.Schema) -> Batches:
+    """Yield rows as batches, of which each ends with so many rows, or so many bytes of their `content`.
+
+    Args:
+        rows: values by name; what is missing is null.
+        columns: of the batches.
+    """
+    pending, size = list[dict[str, Any]](), 0
+    for row in rows:
+        pending.append(row)
+        size += len(row.get("content") or b"")
+        if len(pending) == _ROWS or size >= _BYTES:
+            yield pa.RecordBatch.from_pylist(pending, schema=columns)
+            pending, size = [], 0
+    if pending:
+        yield pa.RecordBatch.from_pylist(pending, schema=columns)
 
 
 def write_part(batches: Batches, workspace: Workspace, table: schema.Table, run_id: str) -> Part | None:

@@ -10,13 +10,16 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 from typer.testing import CliRunner
 
-from stackcurate import sample, stages
+from stackcurate import sample, schema, stages
 from stackcurate.blobs import BlobReader, PackWriter
 from stackcurate.cli import app
+from stackcurate.facts import Build, ensure_languages
 from stackcurate.kernels.content import blob_id
+from stackcurate.pipeline import _torn, load_config
 from stackcurate.sources.metadata import file_id
+from stackcurate.stage import spark_schema
 from stackcurate.stages.language import with_context
-from stackcurate.workspace import Workspace
+from stackcurate.workspace import Run, Workspace, commit, runs
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -67,6 +70,50 @@ def test_spark_sees_the_repository_of_each_candidate(spark: SparkSession, worksp
     apart = files.withColumn("input_id", F.col("path"))
     alone = stages.language(with_context(candidates, apart, BlobReader(workspace, packs))).toArrow()
     assert not {"attributes", "repository"} & set(alone["strategy"].to_pylist())
+
+
+def test_a_tree_of_which_more_is_read_later_is_decided_again(spark: SparkSession, workspace: Workspace) -> None:
+    writer = PackWriter(workspace, "r1")
+    for content in FILES.values():
+        writer.add(blob_id(content), content)
+    writer.flush()
+    commit(workspace, Run(table="blobs", run_id="r1", digest="any", parts=tuple(writer.parts)))
+    build = Build(load_config(None, [f"workspace.path={workspace.root}", "spark.partitions=2"]), workspace)
+    build.__dict__["spark"] = spark
+
+    def decided(*lost: str, cut: bool = False) -> dict[tuple[str, str], str]:
+        """Return the language by place: of a mixed tree without the contents of some files, and perhaps cut off."""
+        nothing = dict.fromkeys(schema.FILES.columns.names)
+        rows = [
+            {**nothing, "input_id": repo, "repo_id": repo, "revision": "1", "path": path, "size": len(content),
+             "file_id": file_id(repo, "1", path), "blob_id": None if path in lost else blob_id(content),
+             "error": "missing_object" if path in lost else None}
+            for (repo, path), content in FILES.items() if not (cut and path == "shape.cc")
+        ]  # fmt: skip
+        repos = [
+            {**dict.fromkeys(schema.REPOS.columns.names), "input_id": repo, "repo_id": repo, "source_kind": "git",
+             "error": "timeout" if cut and repo == "mixed" else None}
+            for repo in ("c", "mixed", "other")
+        ]  # fmt: skip
+        files, trees = (
+            spark.createDataFrame(given, spark_schema(table.columns))
+            for given, table in ((rows, schema.FILES), (repos, schema.REPOS))
+        )
+        candidates = files.where("path like '%.h' or path like '%.inc'")
+        found = ensure_languages(build, candidates, files, _torn(files, trees)).toArrow().to_pylist()
+        names = {row["file_id"]: row["language"] for row in found}
+        assert len(names) == len(found) == 4
+        return {place: names[file_id(place[0], "1", place[1])] for place in EXPECTED}
+
+    whole = {place: language for place, (language, _) in EXPECTED.items()}
+    torn = decided(".gitattributes", cut=True)
+    assert {place for place in whole if torn[place] != whole[place]} == {("mixed", "sub/a.inc"), ("mixed", "shape.h")}
+    stored = len(runs(workspace, "language"))
+    assert decided(".gitattributes", cut=True) == torn
+    assert len(runs(workspace, "language")) == stored
+    assert decided(".gitattributes")["mixed", "shape.h"] == "C++"
+    assert decided() == whole
+    assert len(runs(workspace, "language")) == stored + 2
 
 
 def written(root: Path) -> Path:

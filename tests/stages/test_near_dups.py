@@ -111,11 +111,12 @@ def grown(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 def full_edges(bands: DataFrame, facts: pa.Table, texts: Sequence[bytes]) -> pa.Table:
     """Return the edges of a run on all texts, ordered by the generations of facts."""
-    members = facts.select(["blob_id", "generation"])
+    sizes = pa.table({"blob_id": [blob_id(text) for text in texts], "size": [len(text) for text in texts]})
+    members = facts.select(["blob_id", "generation"]).join(sizes, "blob_id")
     for flag, value in (("known", False), ("present", True)):
         members = members.append_column(flag, pa.array([value] * len(members)))
     spark = bands.sparkSession
-    found = added_candidates(bands, spark.createDataFrame(members), blobs_of(spark, texts), HOT)
+    found = added_candidates(bands.mapInArrow, spark.createDataFrame(members), HOT)
     pairs = unverified(found).toArrow().drop_columns("similarity")
     content = {blob_id(text): text for text in texts}
     ends = [[content[one] for one in pairs[f"{side}_blob_id"].to_pylist()] for side in ("left", "right")]
@@ -179,7 +180,7 @@ def test_five_percent_more_files_cost_less_than_a_tenth(spark: SparkSession) -> 
     bands = spark.createDataFrame(keys)
     full = pairs_of(unverified(candidates(bands, everything, config)).toArrow())
     earlier = spark.createDataFrame([(blob_id(text), 0) for text in old], "blob_id string, generation int")
-    found = added_candidates(bands, changed_members(everything, earlier), everything, config)
+    found = added_candidates(bands.mapInArrow, changed_members(everything, earlier), config)
     added = pairs_of(unverified(found).toArrow())
     fresh = {blob_id(text) for text in texts[len(old) :]}
 

@@ -13,8 +13,9 @@ import pytest
 
 from stackcurate import schema
 from stackcurate.blobs import PackWriter
+from stackcurate.errors import WorkspaceError
 from stackcurate.kernels.content import blob_id
-from stackcurate.stages.tables import blob_reader, by_blob, read, write, write_part
+from stackcurate.stages.tables import blob_reader, by_blob, in_batches, read, whole_parts, write, write_part
 from stackcurate.workspace import Run, Workspace, commit, runs
 
 if TYPE_CHECKING:
@@ -47,6 +48,36 @@ def test_table_without_runs_is_empty(spark: SparkSession, workspace: Workspace) 
 
     assert found.columns == TABLE.columns.names
     assert found.count() == 0
+
+
+@pytest.mark.parametrize("table", [TABLE, schema.BLOBS])
+def test_a_part_that_is_cut_is_named_before_spark_meets_it(workspace: Workspace, table: schema.Table) -> None:
+    some = pa.Table.from_pylist([dict.fromkeys(table.columns.names)] * 3, schema=table.columns)
+    part = write_part(iter(some.to_batches()), workspace, table, "r1")
+    assert part is not None
+    run = commit(workspace, Run(table=table.name, run_id="r1", digest="d", parts=(part,)))
+    path = Path(workspace.path("tables", table.name, "r1", part.path))
+    assert whole_parts(workspace, [run]) == [str(path)]
+    lost = workspace.root if table is schema.BLOBS else str(path.parent)
+
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(WorkspaceError) as raised:
+        whole_parts(workspace, [run])
+    path.unlink()
+    with pytest.raises(WorkspaceError, match="damaged or missing"):
+        whole_parts(workspace, [run])
+
+    assert str(raised.value).startswith(f"{path}: damaged or missing; delete {lost} and")
+
+
+def test_a_batch_of_rows_ends_by_their_number_or_their_bytes() -> None:
+    columns = pa.schema([("number", pa.int64()), ("content", pa.binary())])
+    small = ({"number": number} for number in range(20_001))
+    large = ({"number": number, "content": bytes(1 << 20)} for number in range(9))
+
+    assert [batch.num_rows for batch in in_batches(small, columns)] == [10_000, 10_000, 1]
+    assert [batch.num_rows for batch in in_batches(large, columns)] == [4, 4, 1]
+    assert list(in_batches([], columns)) == []
 
 
 def test_no_rows_make_a_run_without_parts(spark: SparkSession, workspace: Workspace) -> None:
