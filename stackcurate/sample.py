@@ -18,6 +18,7 @@ from stackcurate.kernels.language_context import CONTEXT, repository_context
 from stackcurate.kernels.license_policy import admits, classify, load_policy
 from stackcurate.kernels.license_resolver import REASONS, resolve
 from stackcurate.kernels.license_scan import scanned_as
+from stackcurate.kernels.malware_policy import settle
 from stackcurate.kernels.minhash import near_duplicates
 from stackcurate.kernels.opt_outs import OptOutConfig
 from stackcurate.sources.directories import SourcesConfig
@@ -25,6 +26,7 @@ from stackcurate.sources.local import Input, discover, read, single
 from stackcurate.sources.metadata import NO_PLACE, Entry, Reason, Repository, file_id
 from stackcurate.stage import Stage
 from stackcurate.stages import language, license_scan
+from stackcurate.stages import malware as malware_stage
 from stackcurate.stages import signals as signals_stage
 
 SAMPLE = pa.schema([
@@ -44,18 +46,22 @@ def read_files(paths: Iterable[str | Path], config: SourcesConfig | None = None)
         config: limits.
 
     Returns:
-        One row per file, `SAMPLE`; `content` is null and `error` says why where a file was not read.
+        One row per file, `SAMPLE`; `content` is null and `error` says why where a file, or the rest of an archive or
+        repository, was not read.
 
     Raises:
-        SourceError: a path does not exist, or is an archive or repository of which nothing can be read.
+        SourceError: a path does not exist, or is one of which nothing can be read.
     """
     limits = config or SourcesConfig()
     rows: list[dict[str, object]] = []
     for path in map(Path, paths):
         if path.is_file() and not _is_input(path):
             rows.append(_loose(path, limits))
+            if rows[-1]["error"]:
+                raise SourceError(f"{path}: not read, {Reason[str(rows[-1]['error']).upper()].doc}; see [sources]")
             continue
-        inputs = _inputs(path)
+        inputs, beside = _inputs(path)
+        rows.extend(_loose(file, limits) for file in beside)
         for one in inputs:
             repository, entries = read(one, limits)
             found = [_row(repository, entry) for entry in entries]
@@ -63,18 +69,23 @@ def read_files(paths: Iterable[str | Path], config: SourcesConfig | None = None)
                 reason = Reason[repository.error.upper()].doc.partition(";")[0]
                 raise SourceError(f"{path}: nothing can be read, {reason}")
             rows.extend(_with_context(found))
+            if repository.error:
+                rows.append(_row(repository, Entry(path=one.name, size=0, mode=0, error=repository.error)))
     return pa.Table.from_pylist(rows, schema=SAMPLE)
 
 
-def _inputs(path: Path) -> list[Input]:
+def _inputs(path: Path) -> tuple[list[Input], list[Path]]:
+    """Return the inputs that a path means, and the loose files beside them."""
     whole = single(path)
     if whole.kind != "directory":
-        return [whole]
+        return [whole], []
     try:
         found = discover([path])
     except SourceError:  # nothing in it but loose files
-        return [whole]
-    return found if any(one.kind != "directory" for one in found) else [whole]
+        return [whole], []
+    if all(one.kind == "directory" for one in found):
+        return [whole], []
+    return found, sorted(p for p in path.iterdir() if p.is_file() and not p.is_symlink() and not _is_input(p))
 
 
 def _row(repository: Repository, entry: Entry) -> dict[str, object]:
@@ -102,13 +113,17 @@ def _is_input(path: Path) -> bool:
 
 
 def _loose(path: Path, limits: SourcesConfig) -> dict[str, object]:
-    size = path.stat().st_size
-    if size > limits.max_file_bytes:
-        raise SourceError(f"{path}: {size} bytes, more than [sources] max_file_bytes ({limits.max_file_bytes})")
-    content = path.read_bytes()
+    content, error = None, None
+    try:
+        size = path.stat().st_size
+        content = path.read_bytes() if size <= limits.max_file_bytes else None
+        error = None if content is not None else Reason.TOO_LARGE.value
+    except OSError:
+        size, error = 0, Reason.UNREADABLE.value
     return {
         "file_id": file_id("local", "", str(path)), "repo_id": "local", "revision": "", "path": path.name,
-        "blob_id": blob_id(content), "size": size, "content": content, "scanned_as": scanned_as(path.name),
+        "blob_id": None if content is None else blob_id(content), "size": size, "content": content,
+        "scanned_as": scanned_as(path.name), "error": error,
     }  # fmt: skip
 
 
@@ -179,6 +194,22 @@ def signals(files: pa.Table, config: Config) -> pa.Table:
     return measured.flatten().rename_columns([n.removeprefix("signals.") for n in measured.flatten().column_names])
 
 
+def malware(files: pa.Table, config: Config) -> pa.Table:
+    """Scan a sample; the verdict is that of the policy, and `allowed` says what its allow list lets pass, and why.
+
+    What was not read has no verdict, and the reason in `error`.
+    """
+    readable = files.filter(pc.is_valid(files["content"])).select(["repo_id", "path", "blob_id"])
+    facts = run(malware_stage, files, config["malware"])
+    for name in ("verdict", "findings"):
+        readable = readable.append_column(name, facts[name])
+    settled = settle(readable, facts["error"], config["malware_policy"])
+    verdicts = {name: settled[name] for name in settled.schema.names}
+    scanned = pa.table({"path": facts["path"], **verdicts, "findings": facts["findings"], "error": facts["error"]})
+    unread = files.filter(pc.is_null(files["content"])).select(["path", "error"])
+    return pa.concat_tables([scanned, unread], promote_options="default")
+
+
 def near_dups(files: pa.Table, config: Config) -> pa.Table:
     """Return the verified pairs of similar files of a sample, by path."""
     readable = files.filter(pc.is_valid(files["content"]))
@@ -197,7 +228,7 @@ def look(stage: Stage, paths: Iterable[str | Path], config: Config) -> pa.Table:
         return given_requests(Config({**config.sections, "opt_outs": section}))
     files = read_files(paths, config["sources"])
     whole: dict[str, Callable[[pa.Table, Config], pa.Table]] = {
-        "licenses": licenses, "near_dups": near_dups, "signals": signals,
+        "licenses": licenses, "malware": malware, "near_dups": near_dups, "signals": signals,
     }  # fmt: skip
     if stage.name in whole:
         return whole[stage.name](files, config)

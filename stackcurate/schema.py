@@ -194,7 +194,6 @@ FINDING = pa.struct(
         column("start", _INT, "first byte of the match", "bytes"),
         column("end", _INT, "byte after the match", "bytes"),
         column("member", _STRING, "file inside the archive, whose place `start` and `end` tell; null outside archives"),
-        column("allowed", _STRING, "date and reason of the allow list, with which it asks for no more than a label"),
     ]
 )
 
@@ -280,7 +279,7 @@ DECISIONS = table(
     column("kept", _BOOL, "the file is in the release"),
     column("stage", _STRING, "stage whose facts decided; null where kept"),
     column("reason", _STRING, "reason code; null where kept"),
-    column("detail", _STRING, "evidence: rule, licence, request or kept file"),
+    column("detail", _STRING, "evidence: rule, licence, request or kept file; where kept: what is allowed, and why"),
     column("shard", _STRING, "path of the shard in the release; null where dropped"),
 )
 

@@ -50,7 +50,7 @@ POLICY_REASONS = {
     "language_not_wanted": "the language is not among `[release] languages`",
     "generated": "generated, where `[release] generated` is false",
     "vendored": "third-party code, where `[release] vendored` is false",
-    "malware_*": "a verdict that `[release] malware_verdicts` lists; `detail` names the rules",
+    "malware_*": "a verdict that `[malware_policy] verdicts` lists; `detail` names the rules, and what is allowed",
     "contaminated": "holds the text of a benchmark, where `[release] contamination` is `drop`; `detail` names items",
     "exact_duplicate": "another file with the same bytes is kept; `detail` is its file_id",
     "near_duplicate": "a kept file has a verified similarity of at least the threshold; `detail` is its file_id",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial, reduce
 from typing import Any
 
 import pyarrow as pa
@@ -10,10 +11,17 @@ import pyarrow.compute as pc
 
 from stackcurate.kernels.opt_outs import OWNER_ONLY, day
 
+REPOSITORY = pa.schema([
+    *((name, pa.string()) for name in ("repo_id", "owner", "name", "fork_of")),
+    ("created_at", pa.timestamp("us", tz="UTC")),
+])  # fmt: skip
+"""What is looked at of a repository: a row for each name that it bears or bore."""
 MEANT = pa.schema([("repo_id", pa.string()), ("request_id", pa.string()), ("via", pa.string())])
 """A repository that a request means, and why: `owner`, `repository` or `fork`."""
 HIT = pa.schema([("file_id", pa.string()), ("request_id", pa.string()), ("via", pa.string())])
 """A file that a request means, and why: as `MEANT`, or `file`, `blob` or `copy`."""
+Keep = Callable[[pa.Table], pa.Table]
+"""Returns those rows of `REPOSITORY` that count; pickles."""
 
 
 def active(requests: pa.Table, kind: str | None = None) -> pa.Table:
@@ -22,13 +30,55 @@ def active(requests: pa.Table, kind: str | None = None) -> pa.Table:
     return kept if kind is None else kept.filter(pc.equal(kept["kind"], kind))
 
 
+def related(scan: Callable[[Keep], pa.Table], requests: pa.Table, copies: str) -> pa.Table:
+    """Return the rows of repositories that decide what requests mean, so that no others need be held.
+
+    These are what a request names, forks of what it names, and step by step all other names of these, and their forks.
+
+    Args:
+        scan: applies a function to all repositories, some at a time, and returns all that it lets through.
+        requests: as `opt_outs`; only active ones count.
+        copies: as in `meant_repositories`, which finds the same in these rows as in all.
+
+    Returns:
+        `REPOSITORY`, distinct and sorted.
+    """
+    owners = active(requests, "owner")["value"].combine_chunks()
+    names = pa.concat_arrays([active(requests, "repository")["value"].combine_chunks(), _places(requests)])
+    rows, ids, parents = REPOSITORY.empty_table(), _values(()), _values(())
+    while len(owners) + len(names):
+        rows = scan(partial(_related, owners=owners, names=names, ids=ids, parents=parents, copies=copies))
+        known, before = rows, len(ids) + len(parents)
+        if copies != OWNER_ONLY:
+            above = _parents(rows)
+            known = pa.concat_tables([rows, above.filter(_bears(above, owners, names))])
+            called = (*pc.utf8_lower(known["repo_id"]).chunks, *spelled(known).chunks)
+            parents = pa.chunked_array(called, pa.string()).drop_null().unique()  # null: all that are no forks
+        ids = known["repo_id"].unique()
+        if len(ids) + len(parents) == before:
+            break
+    return _distinct(rows).sort_by([(name, "ascending") for name in REPOSITORY.names])
+
+
+def _related(
+    rows: pa.Table, owners: pa.Array, names: pa.Array, ids: pa.Array, parents: pa.Array, copies: str
+) -> pa.Table:
+    """Return the rows that bear an owner, name or id of some, and where forks go those of which the parent does."""
+    wanted = pc.or_(_bears(rows, owners, names), pc.is_in(rows["repo_id"], ids))
+    if copies != OWNER_ONLY:
+        above = _parents(rows)
+        named = above["repo_id"].filter(_bears(above, owners, names)).combine_chunks()
+        wanted = pc.or_(wanted, pc.is_in(pc.utf8_lower(rows["fork_of"]), pa.concat_arrays([named, parents])))
+    return _distinct(rows.filter(wanted))
+
+
 def meant_repositories(repos: pa.Table, requests: pa.Table, copies: str) -> pa.Table:
     """Return the repositories that requests for owners and repositories mean, under any name they ever bore.
 
     A request for an owner of scope `now` leaves out what was created after it.
 
     Args:
-        repos: repo_id, owner, name, fork_of and created_at; one row per revision.
+        repos: `REPOSITORY`; all, or those that are `related`.
         requests: as `opt_outs`; only active ones count.
         copies: `owner-only`, or the forks go as well, and theirs.
 
@@ -39,15 +89,11 @@ def meant_repositories(repos: pa.Table, requests: pa.Table, copies: str) -> pa.T
     if copies != OWNER_ONLY:
         repos = pa.concat_tables([repos, _parents(repos)])
     by_owner, by_name = _requests(requests, "owner"), _requests(requests, "repository")
-    owners, called = pc.utf8_lower(repos["owner"]), (_names(repos), pc.utf8_lower(repos["repo_id"]), spelled(repos))
-    wanted = pc.is_in(owners, _values(by_owner))
-    for names in called:
-        wanted = pc.or_kleene(wanted, pc.is_in(names, _values(by_name)))
-    mask = pc.fill_null(wanted, False)
-    created = _first_seen(repos.filter(mask))
+    named = repos.filter(_bears(repos, _values(by_owner), _values(by_name)))
+    created = _first_seen(named)
     found: dict[tuple[str, str], str] = {}
-    columns = zip(*(c.filter(mask).to_pylist() for c in (repos["repo_id"], owners, *called)), strict=True)
-    for repo_id, owner, *names in columns:
+    columns = (named["repo_id"], pc.utf8_lower(named["owner"]), *_called(named))
+    for repo_id, owner, *names in zip(*(column.to_pylist() for column in columns), strict=True):
         for row in by_owner.get(owner, ()):
             if not later_than(created.get(repo_id), row):
                 found.setdefault((repo_id, row["request_id"]), "owner")
@@ -67,15 +113,8 @@ def file_repositories(repos: pa.Table, requests: pa.Table) -> pa.Table:
         repos: repo_id, owner and name.
         requests: as `opt_outs`.
     """
-    values = active(requests, "file")["value"].to_pylist()
-    prefixes = pa.array({v.rsplit("/", n)[0] for v in values for n in range(1, v.count("/") + 1)}, pa.string())
-    called = (_names(repos), pc.utf8_lower(repos["repo_id"]), spelled(repos))
-    every = pa.concat_tables(pa.table({"repo_id": repos["repo_id"], "prefix": names}) for names in called)
-    return (
-        every.filter(pc.fill_null(pc.is_in(every["prefix"], prefixes), False))
-        .group_by(["repo_id", "prefix"])
-        .aggregate([])
-    )
+    every = pa.concat_tables(pa.table({"repo_id": repos["repo_id"], "prefix": names}) for names in _called(repos))
+    return _distinct(every.filter(pc.is_in(every["prefix"], _places(requests))))
 
 
 def wanted_rows(repos: pa.Table, requests: pa.Table, meant: pa.Table) -> pc.Expression:
@@ -163,8 +202,26 @@ def _values(found: Iterable[str]) -> pa.Array:
     return pa.array(list(found), pa.string())
 
 
-def _names(repos: pa.Table) -> pa.ChunkedArray:
-    return pc.utf8_lower(pc.binary_join_element_wise(repos["owner"], repos["name"], "/"))
+def _places(requests: pa.Table) -> pa.Array:
+    """Return all that stands before a slash in requests for files: one of them is the repository."""
+    values = active(requests, "file")["value"].to_pylist()
+    return _values({v.rsplit("/", n)[0] for v in values for n in range(1, v.count("/") + 1)})
+
+
+def _distinct(rows: pa.Table) -> pa.Table:
+    return rows.group_by(rows.column_names).aggregate([])
+
+
+def _called(repos: pa.Table) -> tuple[pa.ChunkedArray, ...]:
+    """Return what requests may call each repository: owner and name, without and with host, and its id."""
+    names = pc.utf8_lower(pc.binary_join_element_wise(repos["owner"], repos["name"], "/"))
+    return names, pc.utf8_lower(repos["repo_id"]), spelled(repos)
+
+
+def _bears(repos: pa.Table, owners: pa.Array, names: pa.Array) -> pa.ChunkedArray:
+    """Say of each row whether it bears an owner or a name of some, in lower case."""
+    owned = pc.is_in(pc.utf8_lower(repos["owner"]), owners)
+    return reduce(pc.or_, (pc.is_in(called, names) for called in _called(repos)), owned)
 
 
 def spelled(repos: pa.Table) -> pa.ChunkedArray:

@@ -37,7 +37,7 @@ from stackcurate.release.removals import (
     removed_rows,
     write_removals,
 )
-from stackcurate.release.rows import ShardWriter, released
+from stackcurate.release.rows import ShardWriter, authors_of, released
 from stackcurate.release.shards import encode, shard_counts, shard_entry, shard_of
 from stackcurate.stages import LATE, contamination, malware
 from stackcurate.stages.tables import write_part
@@ -114,7 +114,7 @@ def re_verdict(config: Config, old: str, new: str, progress: Progress = silent) 
     or replaced by another of their cluster. What is not touched is carried over, as `correct` does it.
 
     Args:
-        config: as `load_config` gives it; [malware] may differ from the old release's.
+        config: as `load_config` gives it; [malware] and [malware_policy] may differ from the old release's.
         old: version of the release to scan again.
         new: version of the release without what the rules find.
         progress: shows the stages.
@@ -127,9 +127,10 @@ def re_verdict(config: Config, old: str, new: str, progress: Progress = silent) 
         raise ReleaseError(f"a new verdict on {old!r} needs a name of its own; give another --to")
     workspace, config = open_workspace(config["workspace"].path, create=False), _moved(config, old, new)
     with plain_errors(workspace.root), locked(workspace):
-        past = load_past(workspace, old, config, may_change=("malware",))
+        past = load_past(workspace, old, config, may_change=("malware", "malware_policy"))
         made_from = digest([past.release.manifest["digest"], past.release.manifest["merkle_root"],
-                            config.digest("release", "policy"), malware.digest(config.sections)])  # fmt: skip
+                            config.digest("release", "policy", "malware_policy"),
+                            malware.digest(config.sections)])  # fmt: skip
         found = find_release(workspace, new, made_from)
         if found:
             return found
@@ -215,7 +216,9 @@ def _write_shards(build: Build, past: Past, outcome: Outcome) -> Shards:
     old, new = (build.workspace.below("releases", v) for v in (past.release.version, version))
     arrivals = _arrivals(build, outcome, shard_counts(manifest["shards"]))
     release, redaction, detector = (build.config[name] for name in ("release", "redaction", "pii"))
-    writer = ShardWriter(build.workspace, build.blobs, release, redaction, detector, past.runs(schema.AUTHORS))
+    writer = ShardWriter(build.workspace, build.blobs, release, redaction, detector)
+    came = {row["repo_id"] for rows in arrivals.values() for row in rows}
+    authors = authors_of(came, build.workspace, past.runs(schema.AUTHORS))
     reasons: dict[str, dict[str, str]] = {}
     for row in outcome.changed:
         before = outcome.before[row["file_id"]]
@@ -233,7 +236,7 @@ def _write_shards(build: Build, past: Past, outcome: Outcome) -> Shards:
         gone = removed_rows(path, table, reasons.get(path, {}))
         if gone.num_rows != len(reasons.get(path, {})):
             raise ReleaseError(f"{old.root}/{path}: holds other rows than were decided; `stackcurate verify` says more")
-        rows = released(arrivals.get(path, []), writer)
+        rows = released(arrivals.get(path, []), writer, authors)
         table = corrected(table, gone["row"].to_pylist(), rows)
         removed.append(gone)
         promoted.append(rows.add_column(0, PROMOTED_ROWS.field("shard"), pa.array([path] * len(rows), pa.string())))

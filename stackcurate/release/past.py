@@ -30,12 +30,14 @@ class Past:
         release: what was published.
         decided: the run of its decisions.
         used: ids of the runs that it read, by table.
+        changed: sections of the config that are no longer those of the release, of those that may change.
     """
 
     workspace: Workspace
     release: Release
     decided: Run
     used: Mapping[str, Sequence[str]]
+    changed: tuple[str, ...] = ()
 
     def decisions(self, where: pc.Expression) -> pa.Table:
         """Return decisions under a condition."""
@@ -94,20 +96,22 @@ def load_past(workspace: Workspace, version: str, config: Config, may_change: Co
     if used is None:
         raise ReleaseError(f"release {version!r} does not say which facts it was made from; build it anew")
     changed = _changed(release.manifest["config"], public_config(config.to_dict()))
-    if changed := [name for name in changed if name[1:-1] not in may_change]:
+    if barred := [f"[{name}]" for name in changed if name not in may_change]:
         raise ReleaseError(
-            f"the config asks for another policy than release {version!r} in {', '.join(changed)}; "
+            f"the config asks for another policy than release {version!r} in {', '.join(barred)}; "
             "a correction changes nothing else: use `stackcurate release`"
         )
-    return Past(workspace, release, decided[0], used)
+    return Past(workspace, release, decided[0], used, changed)
 
 
-def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the sections that differ, apart from what differs from one release to the next anyway."""
+
     def spelled(config: Mapping[str, Any], section: str) -> bytes:
         values = dict(config.get(section, {}))
         return canonical({name: value for name, value in values.items() if section != "release" or name not in _MOVES})
 
-    return [f"[{name}]" for name in sorted({*old, *new}) if spelled(old, name) != spelled(new, name)]
+    return tuple(name for name in sorted({*old, *new}) if spelled(old, name) != spelled(new, name))
 
 
 def whole_first(rows: pa.Table, table: schema.Table) -> dict[tuple[Any, ...], dict[str, Any]]:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from stackcurate import schema
 from stackcurate.config import setting
 from stackcurate.kernels.license_policy import ADMISSIBLE, PolicyConfig, classify, load_policy
+from stackcurate.kernels.malware_policy import MalwarePolicy, settle
 from stackcurate.kernels.quality_policy import QualityPolicy, reasons
 from stackcurate.stage import Batches, spark_schema
 
@@ -44,9 +46,6 @@ class ReleaseConfig:
     languages: tuple[str, ...] = setting((), "languages that are kept, as Linguist spells them; empty means all")
     generated: bool = setting(True, "keep generated files")
     vendored: bool = setting(True, "keep vendored files whose own licence is known")
-    malware_verdicts: tuple[str, ...] = setting(
-        ("drop", "quarantine", "incomplete"), "malware verdicts that take a file out"
-    )
     contamination: str = setting(
         "drop", "what becomes of a file that holds the text of a benchmark: `drop`, or `label` in its row"
     )
@@ -78,7 +77,7 @@ def judge(files: DataFrame, facts: Mapping[str, DataFrame], config: Mapping[str,
     Args:
         files: as `files`.
         facts: facts by stage name, of those stages that have run.
-        config: sections `release`, `policy` and `quality_policy`.
+        config: sections `release`, `policy`, `quality_policy` and `malware_policy`.
     """
     joined = files
     for name in _RULES:
@@ -92,6 +91,24 @@ def judge(files: DataFrame, facts: Mapping[str, DataFrame], config: Mapping[str,
     return _first(joined, verdicts)
 
 
+def with_allowed(decided: DataFrame, malware: DataFrame, config: Mapping[str, Any]) -> DataFrame:
+    """Say in the `detail` of each file that is kept what the allow list let pass, and why.
+
+    Args:
+        decided: files with `reason` and `detail`.
+        malware: as `malware`.
+        config: as `judge` takes it.
+    """
+    from pyspark.sql import functions as F
+
+    if not config["malware_policy"].allow:
+        return decided
+    kept = decided.where("reason is null").select(*schema.FILES.columns.names)
+    noted = _classed(_join(kept, "malware", malware), ("malware",), config).where("malware_allowed is not null")
+    joined = decided.join(noted.selectExpr("file_id", f"{_ALLOWED} as allowed_"), "file_id", "left")
+    return joined.withColumn("detail", F.coalesce("detail", "allowed_")).drop("allowed_")
+
+
 def _join(files: DataFrame, name: str, facts: DataFrame) -> DataFrame:
     """Join the facts of one stage, their `error` as `<stage>_error`."""
     from pyspark.sql import functions as F
@@ -101,18 +118,27 @@ def _join(files: DataFrame, name: str, facts: DataFrame) -> DataFrame:
 
 
 def _classed(files: DataFrame, names: Iterable[str], config: Mapping[str, Any]) -> DataFrame:
-    """Add `license_type` and `quality_reason`, as far as the facts for them are there."""
-    added = [
-        column for stage, column in (("licenses", "license_type"), ("quality", "quality_reason")) if stage in names
-    ]
+    """Add what the policies say of licence, quality and malware, as far as the facts for it are there."""
+    added = [column for stage, columns in _CLASSED.items() if stage in names for column in columns]
     if not added:
         return files
     columns = spark_schema(pa.schema([(name, pa.string()) for name in added]), after=files)
-    task = partial(_add_classes, added=added, policy=config["policy"], quality=config["quality_policy"])
-    return files.mapInArrow(task, columns)
+    policies = {name: config[name] for name in ("policy", "quality_policy", "malware_policy")}
+    return files.mapInArrow(partial(_add_classes, added=added, **policies), columns)
 
 
-def _add_classes(batches: Batches, *, added: list[str], policy: PolicyConfig, quality: QualityPolicy) -> Batches:
+_CLASSED = {
+    "licenses": ("license_type",),
+    "quality": ("quality_reason",),
+    "malware": ("malware_verdict", "malware_allowed"),
+}
+"""Columns that the policies add, by stage."""
+
+
+def _add_classes(
+    batches: Batches, *, added: list[str], policy: PolicyConfig, quality_policy: QualityPolicy,
+    malware_policy: MalwarePolicy,
+) -> Batches:  # fmt: skip
     loaded = load_policy(policy)
     for batch in batches:
         classed = batch
@@ -120,7 +146,11 @@ def _add_classes(batches: Batches, *, added: list[str], policy: PolicyConfig, qu
             classes = [None if text is None else classify(text, loaded) for text in batch["license"].to_pylist()]
             classed = classed.append_column("license_type", pa.array(classes, pa.string()))
         if "quality_reason" in added:
-            classed = classed.append_column("quality_reason", reasons(batch, quality).cast(pa.string()))
+            classed = classed.append_column("quality_reason", reasons(batch, quality_policy).cast(pa.string()))
+        if "malware_verdict" in added:
+            settled = settle(batch, batch["malware_error"], malware_policy)
+            for name in settled.schema.names:
+                classed = classed.append_column(f"malware_{name}", settled[name])
         yield classed
 
 
@@ -196,13 +226,18 @@ def _signal_rules(_: Mapping[str, Any]) -> list[Column]:
 
 
 def _malware_rules(config: Mapping[str, Any]) -> list[Column]:
-    verdicts = _listed(config["release"].malware_verdicts)
+    verdicts = _listed(config["malware_policy"].verdicts)
     rules = "concat_ws(',', array_distinct(transform(findings, f -> f.rule)))"
+    detail = f"concat_ws('; ', {rules}, {_ALLOWED})"
+    objects = f"malware_verdict in ({verdicts})"
     return [
-        _verdict("malware_error is not null", "malware", "malware_error"),
         _verdict("seen_malware and verdict is null", "malware", "'not_scanned'"),
-        _verdict(f"verdict in ({verdicts})", "malware", "concat('malware_', verdict)", rules),
+        _verdict(f"malware_verdict = 'incomplete' and {objects}", "malware", "malware_error"),
+        _verdict(objects, "malware", "concat('malware_', malware_verdict)", detail),
     ]
+
+
+_ALLOWED = "concat('allowed ', malware_allowed)"
 
 
 def _contamination_rules(config: Mapping[str, Any]) -> list[Column]:

@@ -13,16 +13,26 @@ import pyarrow.compute as pc
 from stackcurate import schema
 from stackcurate.errors import WorkspaceError
 from stackcurate.facts import Build, ensure
-from stackcurate.kernels.opt_out_match import HIT, MEANT, copies_of, hits, meant_repositories, wanted_rows
+from stackcurate.kernels.opt_out_match import (
+    HIT,
+    MEANT,
+    REPOSITORY,
+    Keep,
+    copies_of,
+    hits,
+    meant_repositories,
+    related,
+    wanted_rows,
+)
 from stackcurate.kernels.opt_outs import ALL_COPIES
 from stackcurate.release.election import BEST_FIRST, similar_losers
 from stackcurate.release.past import Past, whole_first
-from stackcurate.release.policy import judge
+from stackcurate.release.policy import judge, with_allowed
 from stackcurate.sources.identities import with_authors
 from stackcurate.stage import Stage
 from stackcurate.stages import LATE, malware
-from stackcurate.stages.tables import frame
-from stackcurate.workspace import read_table, runs
+from stackcurate.stages.tables import frame, read_batches
+from stackcurate.workspace import read_table
 
 Row = dict[str, Any]
 
@@ -67,9 +77,13 @@ def matched(past: Past, requests: pa.Table, copies: str) -> Outcome:
         requests: as `opt_outs`.
         copies: how far a request goes.
     """
-    columns, requests = ["repo_id", "owner", "name", "fork_of", "created_at"], with_authors(past.workspace, requests)
-    everything = runs(past.workspace, schema.REPOS.name)  # of any input: who asks may use a name of the past
-    repos = read_table(past.workspace, schema.REPOS, everything, columns)
+    requests = with_authors(past.workspace, requests)
+
+    def scan(keep: Keep) -> pa.Table:  # repositories of any input: who asks may use a name of the past
+        batches = read_batches(past.workspace, schema.REPOS, REPOSITORY.names)
+        return pa.concat_tables([keep(some) for some in batches] or [REPOSITORY.empty_table()])
+
+    repos = related(scan, requests, copies)
     meant = meant_repositories(repos, requests, copies)
     rows = past.decisions(wanted_rows(repos, requests, meant) | (pc.field("stage") == "opt_outs"))
     found = hits(rows, repos, requests, meant)
@@ -117,6 +131,8 @@ def settle_again(build: Build, past: Past, requests: pa.Table) -> Outcome:
 def scan_again(build: Build, past: Past) -> Outcome:
     """Scan with the malware rules of today what a release keeps or has scanned, and decide where the verdict changed.
 
+    Where the policy on malware is another, each file whose content is not clean is decided anew.
+
     Args:
         build: the build under way.
         past: the release.
@@ -128,15 +144,26 @@ def scan_again(build: Build, past: Past) -> Outcome:
     where = pc.field("blob_id").isin(blobs)
     now = _verdicts(read_table(build.workspace, schema.MALWARE, build.stored(malware), where=where))
     then = _verdicts(past.rows(schema.MALWARE, blobs))
-    changed = [row for row in rows.to_pylist() if now.get(row["blob_id"]) != then.get(row["blob_id"])]
+    moved = "malware_policy" in past.changed
+    changed = [
+        row for row in rows.to_pylist()
+        if now.get(row["blob_id"]) != then.get(row["blob_id"]) or (moved and now.get(row["blob_id"]) != _CLEAN)
+    ]  # fmt: skip
     outcome.before |= {row["file_id"]: row for row in changed}
     return _elect_again(build, past, outcome, changed)
+
+
+_CLEAN = ("clean", None)
 
 
 def _verdicts(rows: pa.Table) -> dict[str, tuple[Any, ...]]:
     """Return by blob what a decision may rest on."""
     return {
-        row["blob_id"]: (row["verdict"], row["error"], *sorted({f["rule"] for f in row["findings"] or ()}))
+        row["blob_id"]: (
+            row["verdict"],
+            row["error"],
+            *sorted({(f["rule"], f["verdict"]) for f in row["findings"] or ()}),
+        )
         for row in rows.to_pylist()
     }
 
@@ -152,7 +179,7 @@ def _elect_again(build: Build, past: Past, outcome: Outcome, back: list[Row]) ->
     for row in past.decisions(pc.field("blob_id").isin(blobs)).to_pylist() if len(blobs) else ():
         outcome.before[row["file_id"]] = row
         if row["stage"] in CANDIDATES and row["file_id"] not in outcome.after:
-            candidates[row["file_id"]] = row
+            candidates[row["file_id"]] = {**row, "detail": row["detail"] if row["kept"] else None}
     edges, claims = past.edges(blobs), _claims(past, candidates.values())
     while True:
         elected = _elect(candidates.values(), claims, generations, edges, build.config["near_dups"].threshold)
@@ -167,6 +194,7 @@ def _elect_again(build: Build, past: Past, outcome: Outcome, back: list[Row]) ->
             if _note(outcome, row):
                 claim = claims.get((row["repo_id"], row["revision"]), {})
                 outcome.promoted[row["file_id"]] = {**claim, **row, "repo": _repo(claim)}
+                candidates[row["file_id"]] = {**candidates[row["file_id"]], "detail": row["detail"]}
             else:
                 del candidates[row["file_id"]]
     outcome.after |= elected
@@ -216,7 +244,7 @@ def _elect(rows: Iterable[Row], claims: Mapping[tuple[Any, ...], Row], generatio
     decided = {}
     for row in ranked:
         other = stands.get(row["blob_id"])
-        verdict: tuple[str | None, str | None, str | None] = (None, None, None)
+        verdict: tuple[str | None, str | None, str | None] = (None, None, row["detail"])
         if other is not None:
             verdict = "near_dups", "near_duplicate", other
         elif best[row["blob_id"]] != row["file_id"]:
@@ -274,7 +302,8 @@ def _judged(build: Build, past: Past, rows: list[Row]) -> list[Row]:
         found = build.stored(stage) if stage else past.runs(table)
         where = pc.field(table.key[0]).isin(keys[table.key[0]])
         facts[name] = frame(build.spark, read_table(build.workspace, table, found, where=where))
-    judged = judge(frame(build.spark, files), facts, build.config.sections).toArrow().to_pylist()
+    decided = judge(frame(build.spark, files), facts, build.config.sections)
+    judged = with_allowed(decided, facts["malware"], build.config.sections).toArrow().to_pylist()
     members = past.rows(schema.NEAR_DUPS, keys["blob_id"])
     clusters = dict(zip(members["blob_id"].to_pylist(), members["cluster_id"].to_pylist(), strict=True))
     for row in judged:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from stackcurate import schema
-from stackcurate.kernels.opt_out_match import active, file_repositories, meant_repositories
+from stackcurate.kernels.opt_out_match import (
+    REPOSITORY,
+    Keep,
+    active,
+    file_repositories,
+    meant_repositories,
+    related,
+)
 from stackcurate.kernels.opt_outs import ALL_COPIES, OptOutConfig
-from stackcurate.stage import Stage
+from stackcurate.stage import Batches, Stage, spark_schema
 from stackcurate.stages.tables import frame
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-_REPOSITORY = ("repo_id", "owner", "name", "fork_of", "created_at")
 
 
 def match(files: DataFrame, config: OptOutConfig, *, repos: DataFrame, requests: DataFrame) -> DataFrame:
@@ -22,13 +31,14 @@ def match(files: DataFrame, config: OptOutConfig, *, repos: DataFrame, requests:
     Args:
         files: file_id, repo_id, path, blob_id.
         config: whether forks and copies go as well.
-        repos: names, forks and times by repo_id; names are compared without case. They are matched on the driver.
+        repos: names, forks and times by repo_id; names are compared without case.
         requests: as `opt_outs`; only active ones count.
     """
     from pyspark.sql import functions as F
 
     spark = files.sparkSession
-    asked, known = requests.toArrow(), repos.select(*_REPOSITORY).distinct().toArrow()
+    asked = requests.toArrow()
+    known = related(partial(scanned, repos.select(*REPOSITORY.names)), asked, config.copies)
     meant = frame(spark, meant_repositories(known, asked, config.copies)).hint("broadcast")
     places = frame(spark, file_repositories(known, asked)).hint("broadcast")
     blobs = frame(spark, active(asked, "blob").select(["value", "request_id"])).hint("broadcast")
@@ -42,6 +52,23 @@ def match(files: DataFrame, config: OptOutConfig, *, repos: DataFrame, requests:
     first = matched.groupBy("file_id").agg(F.min("request_id").alias("request_id"))
     found = files.join(first, "file_id", "left").withColumn("error", F.lit(None).cast("string"))
     return _spread(found, "blob_id") if config.copies == ALL_COPIES else found
+
+
+def scanned(repos: DataFrame, keep: Keep, spell: Callable[[pa.RecordBatch], pa.Table] = pa.table) -> pa.Table:
+    """Return what a function lets through of all repositories, as `related` asks for it: tasks look, few rows come.
+
+    Args:
+        repos: the columns that `spell` reads.
+        keep: tells which rows count.
+        spell: gives the rows of `REPOSITORY` of a batch.
+    """
+    task = partial(_scan_task, keep=keep, spell=spell)
+    return repos.mapInArrow(task, spark_schema(REPOSITORY)).toArrow().cast(REPOSITORY)
+
+
+def _scan_task(batches: Batches, *, keep: Keep, spell: Callable[[pa.RecordBatch], pa.Table]) -> Batches:
+    for batch in batches:
+        yield from keep(spell(batch).cast(REPOSITORY)).to_batches()
 
 
 def over_clusters(matches: DataFrame, files: DataFrame, clusters: DataFrame) -> DataFrame:

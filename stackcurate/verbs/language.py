@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated
 
 import pyarrow as pa
@@ -43,6 +44,10 @@ def language(
     loaded = pipeline.load_config(config, overrides or [])
     files = read_files(paths, loaded["sources"])
     readable = files.filter(pc.is_valid(files["content"]))
+    unread = Counter(files.filter(pc.is_null(files["content"]))["error"].to_pylist())
+    if unread:
+        said = ", ".join(f"{count:,} {reason}" for reason, count in unread.most_common())
+        err.print(f"not read: {said}", style="yellow", markup=False, highlight=False)
     facts = run(stage, readable, loaded["language"]).append_column("size", readable["size"])
     counted = counted_files(facts)
     for name in sorted(facts["ignored_override"].drop_null().unique().to_pylist()):

@@ -8,7 +8,7 @@ import pytest
 
 from stackcurate import schema
 from stackcurate.pipeline import load_config
-from stackcurate.release.policy import ReleaseConfig, judge
+from stackcurate.release.policy import ReleaseConfig, judge, with_allowed
 from stackcurate.stage import spark_schema
 
 if TYPE_CHECKING:
@@ -85,6 +85,29 @@ def test_policy_is_the_configs(spark: SparkSession) -> None:
 def test_a_file_with_a_benchmark_goes_or_is_labelled(spark: SparkSession) -> None:
     assert reasons(spark, contaminated=0)["f0"] == ("contamination", "contaminated")
     assert reasons(spark, "release.contamination=label", contaminated=0)["f0"] == (None, None)
+
+
+def test_malware_goes_unless_it_is_allowed_which_is_said(spark: SparkSession) -> None:
+    finding = {"rule": "shell", "verdict": "drop"}
+    scans = [("drop", None), ("incomplete", "timeout"), ("drop", "timeout"), ("label", None)]
+    facts = frame(spark, schema.MALWARE, *(
+        {"blob_id": f"b{i}", "verdict": verdict, "error": error,
+         "findings": [{**dict.fromkeys(f.name for f in schema.FINDING), **finding, "rule": f"shell_{i}"}]}
+        for i, (verdict, error) in enumerate(scans)
+    ))  # fmt: skip
+
+    def decided(*overrides: str) -> list[tuple[str | None, str | None]]:
+        config = load_config(None, overrides).sections
+        judged = judge(frame(spark, schema.FILES, *FILES[:4]), {"malware": facts}, config)
+        rows = with_allowed(judged, facts, config).orderBy("file_id").collect()
+        return [(row["reason"], row["detail"]) for row in rows]
+
+    gone = ("malware_drop", "shell_2")
+    assert decided() == [("malware_drop", "shell_0"), ("timeout", None), gone, (None, None)]
+    assert decided("malware_policy.verdicts=[]") == [(None, None)] * 4
+    assert decided('malware_policy.allow=["path=[0-1].py; reason=ours"]', 'malware_policy.verdicts=["drop"]') == [
+        (None, "allowed shell_0: ours"), (None, "allowed shell_1: ours"), gone, (None, None),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("wrong", [{"contamination": "keep"}, {"version": "a/b"}, {"version": ""}, {"shard_bytes": 0}])
