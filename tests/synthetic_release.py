@@ -22,6 +22,7 @@ from stackcurate import pipeline, schema
 from stackcurate.blobs import PackWriter
 from stackcurate.config import Config
 from stackcurate.kernels.content import blob_id
+from stackcurate.release.attribution_index import build_index
 from stackcurate.release.export import publish
 from stackcurate.release.manifest import make_manifest
 from stackcurate.release.shards import encode, shard_entry, shard_of
@@ -59,6 +60,7 @@ def write_release(folder: Path, files: int, shards: int) -> Config:
     columns["revision"] = pa.array(["1" * 40]).take(pa.array(np.zeros(files, np.int64)))
     runs = _write_facts(workspace, config, columns, repositories)
     entries = _write_shards(workspace, columns, config)
+    build_index(None, workspace, "v1", entries, config["attribution"])
     decided = Run(table="decisions", run_id="v1", digest="synthetic", inputs="synthetic", metrics={"runs": runs})
     _write(workspace, schema.DECISIONS, columns, decided)
     repos = read_table(workspace, schema.REPOS, stored(workspace, schema.REPOS.name))

@@ -19,7 +19,7 @@ from stackcurate.release.ledger import publish_ledger
 from stackcurate.release.lookup import in_order, index_rows
 from stackcurate.release.manifest import FUNNEL, MANIFEST, Release, load_release, make_manifest
 from stackcurate.release.report import write_report
-from stackcurate.release.rows import ShardWriter
+from stackcurate.release.rows import ShardWriter, led_by_authors
 from stackcurate.release.sbom import holdings, repositories, write_sbom
 from stackcurate.release.shards import assign, shard_counts, write_shards
 from stackcurate.release.summary import write_summary
@@ -58,12 +58,10 @@ def export(build: Build, decided: DataFrame, repos: DataFrame, facts: Mapping[st
     if not total:
         raise ReleaseError(_nothing_left(funnel))
     clear(build.workspace, config.version)
-    rows = _rows(assigned, facts)
+    authors = build.read(schema.AUTHORS, runs(build.workspace, schema.AUTHORS.name))
+    rows = led_by_authors(_rows(assigned, facts), assigned, authors)
     with build.progress("release", total):
-        authors = runs(build.workspace, schema.AUTHORS.name)
-        build.used[schema.AUTHORS.name] = [run.run_id for run in authors]
-        redaction, detector = build.config["redaction"], build.config["pii"]
-        writer = ShardWriter(build.workspace, build.blobs, config, redaction, detector, authors)
+        writer = ShardWriter(build.workspace, build.blobs, config, build.config["redaction"], build.config["pii"])
         shards = write_shards(rows, writer, build.tasks)
     if build.config["attribution"].index:
         build_index(build.spark, build.workspace, config.version, shards, build.config["attribution"], build.tasks)

@@ -19,8 +19,8 @@ from stackcurate.release.manifest import load_release
 from stackcurate.stages.tables import write_part
 from stackcurate.workspace import Run, Workspace, commit, locked, part_paths, read_table, runs
 
-PURGED = (schema.BLOBS, schema.LICENSE_DETECTIONS, schema.LICENSES, schema.LANGUAGE, schema.QUALITY,
-          schema.NEAR_DUP_BANDS, schema.MALWARE, schema.PII)  # fmt: skip
+PURGED = (schema.BLOBS, schema.LICENSE_DETECTIONS, schema.LICENSES, schema.LANGUAGE, schema.QUALITY, schema.SIGNALS,
+          schema.NEAR_DUP_BANDS, schema.MALWARE, schema.PII, schema.CONTAMINATION)  # fmt: skip
 """Tables that hold contents or what was found in them. Names, hashes and similarities stay, so that who asked to go is
 known and the other members of a cluster keep their places."""
 

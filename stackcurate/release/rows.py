@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,6 +22,12 @@ from stackcurate.release.policy import ReleaseConfig
 from stackcurate.sources.authors import keyed_hash
 from stackcurate.workspace import Run, Workspace, author_key, read_table
 
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+Authors = Mapping[tuple[str, str], Collection[str]]
+"""Hashes of the names and e-mails of authors, by repository and input; they go wherever they stand in its files."""
+
 
 @dataclass(frozen=True)
 class ShardWriter:
@@ -33,7 +39,6 @@ class ShardWriter:
         config: of the release.
         redaction: policies.
         detector: what is looked for in redacted text.
-        authors: runs of the table of authors; their names go wherever they stand in the files of their repository.
     """
 
     workspace: Workspace
@@ -41,38 +46,70 @@ class ShardWriter:
     config: ReleaseConfig
     redaction: RedactionConfig
     detector: PiiConfig
-    authors: Sequence[Run] = ()
 
 
-def released(rows: list[dict[str, Any]], writer: ShardWriter) -> pa.Table:
+def released(rows: list[dict[str, Any]], writer: ShardWriter, authors: Authors) -> pa.Table:
     """Return rows of a release with their text, redacted; contents are read in the order of the packs.
 
     Args:
         rows: as for `release_row`, with `input_id`.
         writer: from what, and how to redact.
+        authors: of the repositories.
     """
     contents = writer.blobs.read_many(pa.array([row["blob_id"] for row in rows], pa.string())) if rows else []
-    known = authors_of({row["repo_id"] for row in rows}, writer)
     made = [
-        release_row(row, content, writer, known.get((row["repo_id"], row["input_id"]), frozenset()))
+        release_row(row, content, writer, authors.get((row["repo_id"], row["input_id"]), ()))
         for row, content in zip(rows, contents, strict=True)
     ]
     return pa.Table.from_pylist(made, schema=schema.RELEASE.columns)
 
 
-def authors_of(repo_ids: Collection[str], writer: ShardWriter) -> dict[tuple[str, str], set[str]]:
-    """Return the hashes of names and e-mails of the authors of repositories, by repository and input."""
+def authors_of(repo_ids: Collection[str], workspace: Workspace, found: list[Run]) -> Authors:
+    """Return the authors of some repositories, few enough for this process.
+
+    Args:
+        repo_ids: of the repositories.
+        workspace: holds the table of authors.
+        found: its runs.
+    """
     columns = ["repo_id", "input_id", "email_hash", "name_hash"]
     where = pc.field("repo_id").isin(pa.array(repo_ids, pa.string()))
     known: dict[tuple[str, str], set[str]] = {}
-    if writer.authors:
-        for row in read_table(writer.workspace, schema.AUTHORS, list(writer.authors), columns, where=where).to_pylist():
-            known.setdefault((row["repo_id"], row["input_id"]), set()).update((row["email_hash"], row["name_hash"]))
+    for row in read_table(workspace, schema.AUTHORS, found, columns, where=where).to_pylist():
+        known.setdefault((row["repo_id"], row["input_id"]), set()).update((row["email_hash"], row["name_hash"]))
     return known
 
 
+def led_by_authors(rows: DataFrame, places: DataFrame, authors: DataFrame) -> DataFrame:
+    """Add to the rows of a release one for each repository and input whose authors are known, without a `path`.
+
+    So a shard brings its authors with it: they sort before its files, and nobody looks for them in the whole table.
+
+    Args:
+        rows: as `write_shards` takes them.
+        places: shard, repo_id and input_id of the same files.
+        authors: the table of authors.
+
+    Returns:
+        The rows with `authors`, the hashes, null where a row is a file.
+    """
+    from pyspark.sql import functions as F
+
+    hashes = F.flatten(F.collect_list(F.array("email_hash", "name_hash")))
+    known = authors.groupBy("repo_id", "input_id").agg(F.array_distinct(hashes).alias("authors"))
+    leads = places.select("shard", "repo_id", "input_id").distinct().join(known, ["repo_id", "input_id"])
+    return rows.unionByName(leads, allowMissingColumns=True)
+
+
+def apart(rows: pa.Table) -> tuple[pa.Table, Authors]:
+    """Return the files of a shard, and what the rows before them say of their authors; see `led_by_authors`."""
+    leads = rows.filter(pc.is_valid(rows["authors"])).select(["repo_id", "input_id", "authors"]).to_pylist()
+    authors = {(row["repo_id"], row["input_id"]): frozenset(row["authors"]) for row in leads}
+    return rows.filter(pc.is_null(rows["authors"])), authors
+
+
 def release_row(
-    row: dict[str, Any], content: bytes, writer: ShardWriter, authors: Collection[str] = frozenset()
+    row: dict[str, Any], content: bytes, writer: ShardWriter, authors: Collection[str] = ()
 ) -> dict[str, Any]:
     """Return a row of a release: the facts given, and the redacted text with its id and size.
 
@@ -108,8 +145,13 @@ def _named(content: bytes, *, authors: Collection[str], writer: ShardWriter) -> 
     """Return where authors of the repository stand."""
     if not authors:
         return []
-    found = author_names.find(content, authors, partial(keyed_hash, author_key(writer.workspace)))
+    found = author_names.find(content, authors, partial(keyed_hash, _key(writer.workspace)))
     return [span for span in found if span.entity in writer.detector.entities]
+
+
+@cache
+def _key(workspace: Workspace) -> bytes:
+    return author_key(workspace)
 
 
 def _redacted(

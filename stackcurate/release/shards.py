@@ -17,7 +17,7 @@ import xxhash
 
 from stackcurate import schema
 from stackcurate.errors import WorkspaceError
-from stackcurate.release.rows import ShardWriter, authors_of, release_row
+from stackcurate.release.rows import Authors, ShardWriter, apart, release_row
 from stackcurate.stage import Batches, spark_schema
 from stackcurate.workspace import writing
 
@@ -88,7 +88,8 @@ def write_shards(rows: DataFrame, writer: ShardWriter, tasks: int) -> list[dict[
     """Write all shards and return what the manifest says of them, by path.
 
     Args:
-        rows: the columns of a release but those of the text, beside `shard`, and `spans` and `overlaps` of the blob.
+        rows: as `led_by_authors` gives them: the columns of a release but those of the text, beside `shard`, and
+            `spans` and `overlaps` of the blob.
         writer: where to, from what, and how.
         tasks: number of writing tasks.
     """
@@ -99,7 +100,7 @@ def write_shards(rows: DataFrame, writer: ShardWriter, tasks: int) -> list[dict[
 
 def _write_task(batches: Batches, *, writer: ShardWriter) -> Batches:
     for rows in by_shard(batches):
-        yield pa.RecordBatch.from_pylist([write_shard(rows, writer)], schema=SHARD)
+        yield pa.RecordBatch.from_pylist([write_shard(*apart(rows), writer)], schema=SHARD)
 
 
 def by_shard(batches: Batches) -> Iterator[pa.Table]:
@@ -120,14 +121,14 @@ def by_shard(batches: Batches) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(pending)
 
 
-def write_shard(rows: pa.Table, writer: ShardWriter) -> dict[str, Any]:
+def write_shard(rows: pa.Table, authors: Authors, writer: ShardWriter) -> dict[str, Any]:
     """Write the rows of one shard and return its entry of the manifest; of the texts, memory holds a row group.
 
     Texts are read and redacted in the order of the packs, and wait in a file for their place among the rows.
     """
     path, columns = rows["shard"][0].as_py(), schema.RELEASE.columns
     with tempfile.TemporaryFile() as texts:
-        facts = _redact_into(texts, rows, writer)
+        facts = _redact_into(texts, rows, authors, writer)
         groups = (
             _with_texts(facts.slice(start, count), texts)
             for start, count in _row_groups(facts["size"].to_pylist(), writer.config.row_group_bytes)
@@ -161,9 +162,8 @@ _OF_TEXT = pa.schema([
 ])  # fmt: skip
 
 
-def _redact_into(texts: BinaryIO, rows: pa.Table, writer: ShardWriter) -> pa.Table:
+def _redact_into(texts: BinaryIO, rows: pa.Table, authors: Authors, writer: ShardWriter) -> pa.Table:
     """Write the redacted texts of rows into a file, in the order of the packs; return the rows but for the texts."""
-    known = authors_of(set(rows["repo_id"].to_pylist()), writer)
     order = pc.sort_indices(rows["blob_id"])
     made = []
     for batch in rows.take(order).combine_chunks().to_batches():
@@ -171,8 +171,8 @@ def _redact_into(texts: BinaryIO, rows: pa.Table, writer: ShardWriter) -> pa.Tab
             if part["content"].null_count:
                 raise WorkspaceError(f"{part['content'].null_count} blobs are in no pack; was the blobs table removed?")
             for row in part.to_pylist():
-                authors = known.get((row["repo_id"], row["input_id"]), ())
-                done = release_row(row, row["content"], writer, authors)
+                people = authors.get((row["repo_id"], row["input_id"]), ())
+                done = release_row(row, row["content"], writer, people)
                 made.append({name: done[name] for name in _OF_TEXT.names[:-1]} | {_START: texts.tell()})
                 texts.write(done["content"].encode())
     facts = pa.Table.from_pylist(made, schema=_OF_TEXT).take(pc.sort_indices(order))

@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -79,26 +80,23 @@ def verify(
             findings.rows += table.num_rows
         findings.shards += 1
         on_shard(findings.shards)
-    for problem in named_beside(folder, requests):
-        findings.add(problem)
-    for problem in credits_problems(folder, manifest["credits"]):
-        findings.add(problem)
-    if manifest["config"]["attribution"]["index"]:
-        for problem in index_problems(folder, manifest["shards"]):
-            findings.add(problem)
-    for path in _strays(folder, {shard["path"] for shard in manifest["shards"]}):
-        findings.add(f"{path}: is not in the manifest")
-    for problem in _count_problems(manifest, read_json(folder, FUNNEL), findings):
+    for problem in chain(
+        named_beside(folder, requests),
+        credits_problems(folder, manifest["credits"]),
+        index_problems(folder, manifest["shards"]) if manifest["config"]["attribution"]["index"] else (),
+        _strays(folder, {shard["path"] for shard in manifest["shards"]}),
+        _count_problems(manifest, read_json(folder, FUNNEL), findings),
+    ):
         findings.add(problem)
     return findings
 
 
-def _strays(folder: Workspace, known: set[str]) -> list[str]:
-    """Return the files below `data/` that no manifest names: readers would load them all the same."""
+def _strays(folder: Workspace, known: set[str]) -> Iterator[str]:
+    """Yield the files below `data/` that no manifest names: readers would load them all the same."""
     filesystem, data = folder.locate("data")
     infos = filesystem.get_file_info(pafs.FileSelector(data, recursive=True, allow_not_found=True))
     found = {info.path.removeprefix(data.removesuffix("data")) for info in infos if info.type == pafs.FileType.File}
-    return sorted(found - known)
+    yield from (f"{path}: is not in the manifest" for path in sorted(found - known))
 
 
 def _checked_shard(folder: Workspace, shard: dict[str, Any], findings: Findings) -> pa.Table | None:

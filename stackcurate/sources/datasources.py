@@ -53,6 +53,7 @@ from stackcurate.sources.local import Input
 from stackcurate.sources.metadata import Entry, file_row
 from stackcurate.sources.repos_config import ReposConfig
 from stackcurate.stage import spark_schema
+from stackcurate.stages.tables import in_batches
 
 HOURS = schema.REPO_HOURS.columns.append(schema.ARCHIVE_HOURS.columns.field("error"))
 """Rows of `stackcurate.gharchive`: those of `repo_hours`; an hour that is not whole has one more, with the reason."""
@@ -64,8 +65,8 @@ FILE_ROWS = pa.schema([
 repository that is not whole has one more row, with the reason and no path."""
 _GITHUB_OPTIONS = ("repositories", "owners", "tokens_file", "tokens_env", "api_url")
 _LIMITS = tuple(field.name for field in fields(SourcesConfig) if field.name not in ("inputs", "snapshot"))
-_ROWS, _BYTES = 10_000, 4 << 20
-"""A batch ends with whichever comes first."""
+_ROWS = 10_000
+"""Rows of a batch of an hour."""
 _PUSHDOWN = "spark.sql.python.filterPushdown.enabled"
 
 
@@ -176,7 +177,7 @@ class GitHubReader(DataSourceReader):  # type: ignore[misc]  # PySpark without t
         client = Client([self._tokens()[place]], self._config.api_url)
         wanted = [*by_name(names), *(wanted_of(one) for owner in owners for one in owned(client, owner))]
         rows = describe(client, wanted)
-        return _batches(rows, schema.REPO_RECORDS.columns)
+        return in_batches(rows, schema.REPO_RECORDS.columns)
 
     def _tokens(self) -> list[Any]:
         return read_tokens(self._config.tokens_file, self._config.tokens_env)
@@ -247,7 +248,7 @@ class FilesReader(DataSourceReader):  # type: ignore[misc]  # PySpark without ty
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Return the files of an input, and a row with the reason for each repository that is not whole."""
-        return _batches(self._rows(partition.value), FILE_ROWS)
+        return in_batches(self._rows(partition.value), FILE_ROWS)
 
     def _rows(self, one: Input) -> Iterator[dict[str, Any]]:
         for repository, entries in read_input(one, self._config, wanted=self._wants):
@@ -271,18 +272,6 @@ class FilesReader(DataSourceReader):  # type: ignore[misc]  # PySpark without ty
 def _known(one: Input) -> dict[str, Any]:
     remote = {"repo_id": git_urls.described(one).repo_id} if one.kind == git_urls.KIND else {}
     return {"source": one.name, **remote}
-
-
-def _batches(rows: Iterable[dict[str, Any]], columns: pa.Schema) -> Iterator[pa.RecordBatch]:
-    pending, size = [], 0
-    for row in rows:
-        pending.append(row)
-        size += len(row.get("content") or b"")
-        if len(pending) == _ROWS or size >= _BYTES:
-            yield pa.RecordBatch.from_pylist(pending, schema=columns)
-            pending, size = [], 0
-    if pending:
-        yield pa.RecordBatch.from_pylist(pending, schema=columns)
 
 
 _HOLDS: dict[type[Filter], Callable[[Any, Any], bool]] = {

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING
 
+from stackcurate.errors import SourceError
 from stackcurate.schema import Table
+from stackcurate.sources.object_stores import files_below
 from stackcurate.stages.tables import write
 from stackcurate.workspace import Run, Workspace, runs
 
@@ -14,6 +18,27 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 _FOLDER = "lists"
+
+
+def list_name(source: str, folder: str, pattern: str) -> str:
+    """Return a name for what is listed: another one where the files of the tables are others, or were written again.
+
+    Args:
+        source: what kind of tables it is, as `--source` spells it.
+        folder: holds the tables. A URI that Spark alone can list stands for what is below it, whatever that is.
+        pattern: of the repositories.
+
+    Raises:
+        SourceError: there is no such folder, or it holds no tables.
+    """
+    try:
+        state = [(name, fingerprint) for _, name, fingerprint in files_below(folder, (".parquet", ".orc"))]
+    except SourceError:
+        if "://" not in folder:
+            raise
+        state = []
+    digest = hashlib.sha256(json.dumps([folder, pattern, state]).encode()).hexdigest()
+    return f"{source}-{digest[:16]}"
 
 
 def listed_once(rows: Callable[[], DataFrame], place: Workspace, name: str, repository: str) -> str:

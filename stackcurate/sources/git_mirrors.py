@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit, urlunsplit
 
-from stackcurate.errors import MissingDependencyError
+from stackcurate.errors import ConfigError, MissingDependencyError
 from stackcurate.sources.directories import SourcesConfig
 from stackcurate.sources.git_process import COMMAND, ENVIRONMENT
 from stackcurate.sources.metadata import Halt, Reason
@@ -111,9 +111,13 @@ def mirrored(url: str, config: SourcesConfig) -> Iterator[Mirror]:
     Raises:
         Halt: it cannot be fetched, with the reason.
         MissingDependencyError: there is no git on PATH.
+        ConfigError: the folder for mirrors was made by another user, and none is configured.
     """
-    cache = Path(config.git_cache or Path(tempfile.gettempdir()) / f"stackcurate-git-{os.getuid()}")
+    default = Path(tempfile.gettempdir(), f"stackcurate-git-{os.getuid()}")
+    cache = Path(config.git_cache or default)
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not config.git_cache:
+        check_own(default)
     key = hashlib.sha256(url.encode()).hexdigest()[:32]
     with _held(cache, key, config):
         folder = cache / f"{key}.git"
@@ -126,6 +130,16 @@ def mirrored(url: str, config: SourcesConfig) -> Iterator[Mirror]:
         finally:
             _sweep(folder)
         yield Mirror(path=folder, branch=branch, partial=any((folder / "objects/pack").glob("*.promisor")))
+
+
+def check_own(folder: Path) -> None:
+    """Refuse a folder in a place for everyone that somebody else made: what git reads there it obeys.
+
+    Raises:
+        ConfigError: it is of another user.
+    """
+    if folder.lstat().st_uid != os.getuid():
+        raise ConfigError(f"{folder}: belongs to another user; set sources.git_cache to a folder of your own")
 
 
 # --- the budget ------------------------------------------------------------------------------------------------

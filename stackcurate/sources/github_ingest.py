@@ -12,20 +12,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from stackcurate import schema
 from stackcurate.errors import ConfigError
 from stackcurate.sources.github import by_name, describe, everything, listed_row, owned, wanted_of
 from stackcurate.sources.github_client import Client
 from stackcurate.sources.repos_config import GITHUB, ReposConfig
-from stackcurate.stage import Batches
-from stackcurate.stages.tables import OnRows, watch, write_part
+from stackcurate.stages.tables import OnRows, in_batches, watch, write_part
 from stackcurate.workspace import Run, Workspace, commit, runs
 
 _NAMES = 50_000
 """Names that are described in one run."""
-_ROWS = 10_000
 
 Progress = Callable[[str, int], AbstractContextManager[OnRows]]
 
@@ -100,13 +96,9 @@ def _write(
     suffix = "".join(f"-{value}" for value in metrics.values())
     run = Run(table=schema.REPO_RECORDS.name, run_id=f"github-{digest[:16]}{suffix}", digest=digest, metrics=metrics)
     with progress("repositories", total) as on_rows, watch(workspace, schema.REPO_RECORDS, run.run_id, on_rows):
-        part = write_part(_batches(rows()), workspace, schema.REPO_RECORDS, run.run_id)
+        batches = in_batches(rows(), schema.REPO_RECORDS.columns)
+        part = write_part(batches, workspace, schema.REPO_RECORDS, run.run_id)
     commit(workspace, replace(run, parts=(part,) if part else ()))
-
-
-def _batches(rows: Iterator[dict[str, Any]]) -> Batches:
-    while block := list(islice(rows, _ROWS)):
-        yield pa.RecordBatch.from_pylist(block, schema=schema.REPO_RECORDS.columns)
 
 
 def _known(workspace: Workspace, config: ReposConfig, what: list[str]) -> bool:

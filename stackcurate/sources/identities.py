@@ -2,7 +2,8 @@
 
 Requests name what they mean as it was called on some day. Here they get further rows: numbers, which neither a rename
 nor a transfer changes, and the names that these numbers bore. Matching stays a comparison of names, and a new name
-does not bring back what was opted out.
+does not bring back what was opted out. A name that several accounts bore, one after the other, means those that may
+have borne it on the day of the request, all where that is not known; what was read under the name itself goes anyhow.
 
 An author takes out the repositories whose commits are all his; one commit among those of others takes nothing out, nor
 does a history that was not read to its end (`sources.git_depth`), so that nobody removes what is not his. A commit
@@ -18,14 +19,16 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from stackcurate import schema
 from stackcurate.kernels.opt_out_match import active, later_than, spelled
 from stackcurate.kernels.opt_out_targets import spelled_author
+from stackcurate.kernels.opt_outs import day
+from stackcurate.sources.accounts import known_accounts
 from stackcurate.sources.authors import keyed_hash
 from stackcurate.sources.selection import names_of
-from stackcurate.workspace import Workspace, author_key, part_paths, read_table, runs
+from stackcurate.stages.tables import read_batches
+from stackcurate.workspace import Workspace, author_key, read_table, runs
 
 Row = Mapping[str, Any]
 Wish = tuple[str, str]
@@ -54,9 +57,10 @@ def _in_all_names(workspace: Workspace, asked: list[Row]) -> Callable[[Row], Ite
     """Return what gives the names of what a request names."""
     if not asked or not runs(workspace, schema.REPO_RECORDS.name):
         return lambda _: ()
-    logins = _logins(workspace, {row["value"] for row in asked if row["kind"] == "owner"})
+    owners = {row["value"] for row in asked if row["kind"] == "owner"}
+    accounts = known_accounts(workspace, owners)
     repositories = {_repository(row) for row in asked if row["kind"] != "owner"}
-    by_owner, by_name = _bearers(workspace, {name for names in logins.values() for name in names}, repositories)
+    by_owner, by_name = _bearers(workspace, owners | accounts.names_of(accounts.names), repositories)
     numbers = {row["repo_id"] for found in (by_owner, by_name) for rows in found.values() for row in rows}
     borne: dict[str, set[str]] = defaultdict(set)
     for row in _names(workspace, lambda names: pc.is_in(names["repo_id"], pa.array(numbers, pa.string()))):
@@ -64,9 +68,12 @@ def _in_all_names(workspace: Workspace, asked: list[Row]) -> Callable[[Row], Ite
 
     def wishes(row: Row) -> Iterator[Wish]:
         if row["kind"] == "owner":
-            yield from (("owner", login) for login in logins[row["value"]])
-            had = (one for login in logins[row["value"]] for one in by_owner[login])
-            found = {one["repo_id"] for one in had if not later_than(one["created"], row)}
+            meant = accounts.meant(row["value"], day(row["requested_at"]))
+            logins = {row["value"], *accounts.names_of(meant)}
+            yield from (("owner", login) for login in logins)
+            had = (one for login in logins for one in by_owner[login])
+            theirs = (one for one in had if accounts.may_have_had(meant, one["repo_id"], one["owner"]))
+            found = {one["repo_id"] for one in theirs if not later_than(one["created"], row)}
         else:
             found = {one["repo_id"] for one in by_name[_repository(row)]}
         path = row["value"].removeprefix(_repository(row)) if row["kind"] == "file" else ""
@@ -118,18 +125,6 @@ def _repository(row: Row) -> str:
     return "/".join(row["value"].split("/")[:2]) if row["kind"] == "file" else str(row["value"])
 
 
-def _logins(workspace: Workspace, owners: Collection[str]) -> dict[str, set[str]]:
-    """Return the names of the accounts that bear or bore each name."""
-    numbers = defaultdict(set)
-    for row in _accounts(workspace, lambda rows: pc.is_in(rows["owner"], pa.array(owners, pa.string()))):
-        numbers[row["owner"]].add(row["owner_id"])
-    wanted = pa.array({number for found in numbers.values() for number in found}, pa.int64())
-    names = defaultdict(set)
-    for row in _accounts(workspace, lambda rows: pc.is_in(rows["owner_id"], wanted)) if len(wanted) else ():
-        names[row["owner_id"]].add(row["owner"])
-    return {owner: {owner, *(name for number in numbers[owner] for name in names[number])} for owner in owners}
-
-
 def _bearers(
     workspace: Workspace, owners: Collection[str], repositories: Collection[str]
 ) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]:
@@ -150,7 +145,8 @@ def _bearers(
 
 def _names(workspace: Workspace, wanted: Where) -> Iterator[Row]:
     """Yield repo_id, owner, name in full without and with host, and day of creation, for each name ever borne."""
-    for rows in _records(workspace, ("repo_id", "owner", "name", "former_names", "fork_of", "created_at")):
+    columns = ("repo_id", "owner", "name", "former_names", "fork_of", "created_at")
+    for rows in read_batches(workspace, schema.REPO_RECORDS, columns):
         names = names_of(rows)
         table = pa.table({
             "repo_id": pc.utf8_lower(names["repo_id"]),
@@ -160,24 +156,6 @@ def _names(workspace: Workspace, wanted: Where) -> Iterator[Row]:
             "created": pc.strftime(names["created_at"], "%Y-%m-%d"),
         })  # fmt: skip
         yield from table.filter(pc.and_(pc.is_valid(table["called"]), wanted(table))).to_pylist()
-
-
-def _accounts(workspace: Workspace, wanted: Where) -> Iterator[Row]:
-    """Yield owner, in lower case, and owner_id of accounts whose numbers are known."""
-    for rows in _records(workspace, ("owner", "owner_id", "accounts")):
-        told = rows["accounts"].combine_chunks().flatten()
-        now, then = rows.select(["owner", "owner_id"]), pa.table({n: told.field(n) for n in ("owner", "owner_id")})
-        table = pa.concat_tables([now.cast(then.schema), then]).drop_null()
-        table = table.set_column(0, "owner", pc.utf8_lower(table["owner"]))
-        yield from table.filter(wanted(table)).group_by(["owner", "owner_id"]).aggregate([]).to_pylist()
-
-
-def _records(workspace: Workspace, columns: Iterable[str]) -> Iterator[pa.Table]:
-    """Yield some columns of all records, a batch at a time."""
-    filesystem, _ = workspace.locate()
-    for path in part_paths(workspace, runs(workspace, schema.REPO_RECORDS.name)):
-        for batch in pq.ParquetFile(path, filesystem=filesystem).iter_batches(columns=list(columns)):
-            yield pa.Table.from_batches([batch]).select(list(columns))
 
 
 def _own(workspace: Workspace, asked: Iterable[Row]) -> dict[str, set[str]]:

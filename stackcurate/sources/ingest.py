@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from functools import partial
@@ -25,7 +25,7 @@ from stackcurate.sources.local import Input
 from stackcurate.sources.metadata import TRANSIENT, Repository, file_row
 from stackcurate.sources.repositories import records_of
 from stackcurate.stage import Batches, spark_schema
-from stackcurate.stages.tables import PART, OnRows, read, watch, write_part
+from stackcurate.stages.tables import PART, OnRows, in_batches, read, read_batches, watch, write_part
 from stackcurate.workspace import Part, Run, Workspace, author_key, commit, read_table, runs
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ INPUT = pa.schema([
 ])  # fmt: skip
 _RANGE = pa.schema([("number", pa.int32()), ("first", pa.string()), ("last", pa.string())])
 _PARTS = PART.insert(0, pa.field("table", pa.string()))
-_ROWS = 10_000
-"""Rows of the files table that a task holds."""
 _LIMITS = ("max_file_bytes", "max_repository_bytes", "max_entries", "max_ratio", "max_depth", "max_path_bytes",
            "git_timeout_s")  # fmt: skip
 _FETCHED = ("snapshot", "git_protocols", "git_mirror_bytes")
@@ -85,8 +83,9 @@ def ingest(
         tasks: gives the number of tasks.
         progress: shows inputs as they are read.
     """
-    done, sources = _known(workspace)
-    rows = [{"input_id": key, **asdict(one)} for key, one in identify(inputs, config).items() if key not in done]
+    wanted = identify(inputs, config)
+    done, sources = _known(workspace, wanted)
+    rows = [{"input_id": key, **asdict(one)} for key, one in wanted.items() if key not in done]
     if not rows:
         return
     digest = hashlib.sha256(json.dumps([row["input_id"] for row in rows]).encode()).hexdigest()
@@ -118,24 +117,28 @@ def without_superseded(repos: DataFrame) -> DataFrame:
     )
 
 
-def _known(workspace: Workspace) -> tuple[set[str], dict[str, list[str]]]:
-    """Return the inputs that need not be read again, and by source those that gave whole repositories.
+def _known(workspace: Workspace, wanted: Mapping[str, Input]) -> tuple[set[str], dict[str, set[str]]]:
+    """Return the inputs that need not be read again, and by source of these those that gave whole repositories.
 
     What failed for a reason that may have gone by now is read again by the next build. Contents that a store lacks
     are not: they would cost a whole Parquet file each; another name of the snapshot asks for them again.
     """
-    columns = ["input_id", "source", "source_kind", "error"]
-    repos = read_table(workspace, schema.REPOS, runs(workspace, schema.REPOS.name), columns)
-    lost = pc.field("error").isin(TRANSIENT)
+    ids = pa.array(wanted, pa.string())
+    names = pa.array({one.name for one in wanted.values()}, pa.string())
+    lost = pc.field("error").isin(TRANSIENT) & pc.field("input_id").isin(ids)
     files = read_table(workspace, schema.FILES, runs(workspace, schema.FILES.name), ["input_id"], where=lost)
-    again = set(files["input_id"].to_pylist())
+    again = set(files["input_id"].unique().to_pylist())
     done: set[str] = set()
-    sources: dict[str, list[str]] = {}
-    for key, source, kind, error in zip(*repos.to_pydict().values(), strict=True):
-        if error is None:
-            sources.setdefault(source, []).append(key)
-        if error not in TRANSIENT and (key not in again or kind.startswith(the_stack.KIND)):
-            done.add(key)
+    sources: dict[str, set[str]] = {}
+    columns = ["input_id", "source", "source_kind", "error"]
+    for repos in read_batches(workspace, schema.REPOS, columns):
+        ours = repos.filter(pc.or_(pc.is_in(repos["input_id"], ids), pc.is_in(repos["source"], names)))
+        distinct = ours.group_by(columns).aggregate([])
+        for key, source, kind, error in zip(*distinct.to_pydict().values(), strict=True):
+            if error is None:
+                sources.setdefault(source, set()).add(key)
+            if error not in TRANSIENT and (key not in again or kind.startswith(the_stack.KIND)):
+                done.add(key)
     return done, sources
 
 
@@ -160,7 +163,7 @@ def _input(row: dict[str, Any]) -> Input:
 
 
 def _with_known(
-    spark: SparkSession, workspace: Workspace, rows: list[dict[str, Any]], sources: dict[str, list[str]]
+    spark: SparkSession, workspace: Workspace, rows: list[dict[str, Any]], sources: dict[str, set[str]]
 ) -> DataFrame:
     """Return the inputs, each remote one with the ids of the blobs that earlier snapshots of it hold."""
     from pyspark.sql import functions as F
@@ -214,14 +217,14 @@ def _read_task(batches: Batches, *, workspace: Workspace, config: SourcesConfig,
     keys: list[str] = []
     inputs = (row for batch in batches for row in batch.to_pylist())
     files = _files(inputs, packs, repos, keys, config)
-    written = [(schema.FILES, write_part(_batches(files, schema.FILES), workspace, schema.FILES, run_id))]
+    written = [(schema.FILES, write_part(in_batches(files, schema.FILES.columns), workspace, schema.FILES, run_id))]
     packs.flush()
     written += [(schema.BLOBS, part) for part in packs.parts]
     key = author_key(workspace)
     people = (row for repo, of in zip(repos, keys, strict=True) for row in author_rows(repo, of, key))
     rows_of = ({**asdict(replace(repo, authors=())), "input_id": of} for repo, of in zip(repos, keys, strict=True))
-    written += [(schema.AUTHORS, write_part(_batches(people, schema.AUTHORS), workspace, schema.AUTHORS, run_id))]
-    written += [(schema.REPOS, write_part(_batches(rows_of, schema.REPOS), workspace, schema.REPOS, run_id))]
+    for table, made in ((schema.AUTHORS, people), (schema.REPOS, rows_of)):
+        written.append((table, write_part(in_batches(made, table.columns), workspace, table, run_id)))
     rows = [{"table": table.name, **asdict(part)} for table, part in written if part is not None]
     yield pa.RecordBatch.from_pylist(rows, schema=_PARTS)
 
@@ -239,14 +242,3 @@ def _files(
                 if entry.content is not None and entry.blob_id is not None:
                     packs.add(entry.blob_id, entry.content)
                 yield {**file_row(repository, entry), "input_id": key}
-
-
-def _batches(rows: Iterator[dict[str, Any]], table: schema.Table) -> Batches:
-    pending = []
-    for row in rows:
-        pending.append(row)
-        if len(pending) == _ROWS:
-            yield pa.RecordBatch.from_pylist(pending, schema=table.columns)
-            pending = []
-    if pending:
-        yield pa.RecordBatch.from_pylist(pending, schema=table.columns)

@@ -69,6 +69,7 @@ class Reason(StrEnum):
     CORRUPT_ARCHIVE = "corrupt_archive", "the archive is damaged; what came before the damage is kept"
     CORRUPT_REPOSITORY = "corrupt_repository", "git cannot walk the tree; what came before is kept"
     NO_HEAD = "no_head", "HEAD is missing, or names a branch without a commit"
+    UNNAMED = "unnamed", "a row of The Stack that names no repository; each counts as one"
     ALTERNATES = "alternates", "borrows objects from outside its own folder"
     TIMEOUT = "timeout", "git was silent for longer than git_timeout_s, or a fetch took longer than git_fetch_s"
     REFUSED_ADDRESS = "refused_address", "no plain address of a repository under one of git_protocols"

@@ -29,12 +29,16 @@ Progress = Callable[[str, int], AbstractContextManager[OnRows]]
 
 
 def pull(
-    spark: SparkSession, workspace: Workspace, config: ReposConfig, progress: Progress, notify: Callable[[str], None]
+    spark: Callable[[], SparkSession],
+    workspace: Workspace,
+    config: ReposConfig,
+    progress: Progress,
+    notify: Callable[[str], None],
 ) -> DataFrame:
     """Bring the metadata of all sources into the workspace, as far as it is not there, and return all records.
 
     Args:
-        spark: the session.
+        spark: gives the session; called once there is something to do.
         workspace: where the tables are.
         config: the sources.
         progress: shows hours and repositories.
@@ -50,14 +54,14 @@ def pull(
     for source in config.sources:
         kind, _, place = source.partition(":")
         if kind == GHARCHIVE:
-            ingest_hours(spark, workspace, hour_files(place, config.since, config.until), config, progress)
+            files = hour_files(place, config.since, config.until)
+            ingest_hours(spark(), workspace, files, config, progress)
         else:
-            tokens = client.tokens if client else read_tokens(config.tokens_file, config.tokens_env)
-            client = client or Client(tokens, config.api_url, notify=notify)
+            client = client or Client(read_tokens(config.tokens_file, config.tokens_env), config.api_url, notify=notify)
             ingest_github(workspace, place, client, config, progress)
     if runs(workspace, schema.REPO_HOURS.name):
-        record_hours(spark, workspace)
-    return repository_records(spark, workspace)
+        record_hours(spark(), workspace)
+    return repository_records(spark(), workspace)
 
 
 def repository_records(spark: SparkSession, workspace: Workspace) -> DataFrame:

@@ -15,8 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stackcurate import schema
-from stackcurate.kernels.opt_out_match import active, meant_repositories, spelled
-from stackcurate.kernels.opt_outs import OWNER_ONLY
+from stackcurate.kernels.opt_out_match import REPOSITORY, meant_repositories, related
 from stackcurate.sources.repos_config import ReposConfig
 from stackcurate.stage import Batches, spark_schema
 
@@ -30,8 +29,6 @@ SELECTION = schema.REPO_RECORDS.columns.append(
     schema.column("reason", pa.string(), "why it is not downloaded; null where it is")
 )
 """`repo_records` with the decision on each."""
-_NAMES = pa.schema([("repo_id", pa.string()), ("owner", pa.string()), ("name", pa.string()), ("fork_of", pa.string()),
-                    ("created_at", pa.timestamp("us", tz="UTC"))])  # fmt: skip
 
 
 def reasons(records: pa.RecordBatch | pa.Table, config: ReposConfig, barred: Iterable[str] = ()) -> pa.Array:
@@ -83,25 +80,12 @@ def select(records: DataFrame, config: ReposConfig, requests: pa.Table, copies: 
 
 
 def opted_out(records: DataFrame, requests: pa.Table, copies: str) -> list[str]:
-    """Return the repo_ids that requests take out: by any name, by id, and forks of forks where `copies` says so.
+    """Return the repo_ids that requests take out: by any name, by id, and forks of forks where `copies` says so."""
+    from stackcurate.stages.opt_outs import scanned
 
-    Only repositories that are named, and then their forks, come to the driver.
-    """
-    from stackcurate.stages.tables import frame
-
-    kept = active(requests).select(["kind", "value"])
-    columns = ("repo_id", "owner", "name", "former_names", "fork_of", "created_at")
-    task = partial(_named, requests=kept)
-    named = records.select(*columns).mapInArrow(task, spark_schema(_NAMES)).toArrow()
-    out = set(meant_repositories(named, requests, OWNER_ONLY)["repo_id"].to_pylist())
-    asked = active(requests, "repository")["value"].to_pylist()  # what was forked may not be known itself
-    fresh = set() if copies == OWNER_ONLY else {*out, *asked}
-    forks = records.where("fork_of is not null").select("repo_id", "fork_of")
-    while fresh:
-        parents = frame(records.sparkSession, pa.table({"fork_of": sorted(fresh)})).hint("broadcast")
-        fresh = {row[0] for row in forks.join(parents, "fork_of").select("repo_id").collect()} - out
-        out |= fresh
-    return sorted(out)
+    named = records.select("repo_id", "owner", "name", "former_names", "fork_of", "created_at")
+    known = related(partial(scanned, named, spell=names_of), requests, copies)
+    return sorted(set(meant_repositories(known, requests, copies)["repo_id"].to_pylist()))
 
 
 def counts(selection: DataFrame) -> dict[str, int]:
@@ -132,27 +116,14 @@ def names_of(records: pa.RecordBatch | pa.Table) -> pa.Table:
     names = pc.split_pattern(pc.list_flatten(former), "/", max_splits=1)
     before = {name: rows[name].take(parents) for name in ("repo_id", "fork_of", "created_at")}
     split = {"owner": pc.list_element(names, 0), "name": pc.list_element(names, 1)} if len(names) else None
-    now = rows.select(_NAMES.names).cast(_NAMES)
-    return pa.concat_tables([now, pa.table(before | split).select(_NAMES.names).cast(_NAMES)]) if split else now
+    now = rows.select(REPOSITORY.names).cast(REPOSITORY)
+    return pa.concat_tables([now, pa.table(before | split).select(REPOSITORY.names).cast(REPOSITORY)]) if split else now
 
 
 def _with_reasons(batches: Batches, *, config: ReposConfig, barred: list[str]) -> Batches:
     for batch in batches:
         rows = batch.cast(schema.REPO_RECORDS.columns)
         yield pa.RecordBatch.from_arrays([*rows.columns, reasons(rows, config, barred)], schema=SELECTION)
-
-
-def _named(batches: Batches, *, requests: pa.Table) -> Batches:
-    """Yield the names of repositories of which one name, or the id, is in a request."""
-    values = {kind: requests.filter(pc.equal(requests["kind"], kind))["value"] for kind in ("owner", "repository")}
-    owners, asked = (values[kind].combine_chunks() for kind in ("owner", "repository"))
-    for batch in batches:
-        rows = names_of(batch)
-        full = pc.utf8_lower(pc.binary_join_element_wise(rows["owner"], rows["name"], "/"))
-        hit = pc.is_in(pc.utf8_lower(rows["owner"]), value_set=owners)
-        for names in (full, pc.utf8_lower(rows["repo_id"]), spelled(rows)):
-            hit = pc.or_kleene(hit, pc.is_in(names, value_set=asked))
-        yield from rows.filter(pc.fill_null(hit, False)).to_batches()
 
 
 def _listed(records: pa.RecordBatch | pa.Table, patterns: tuple[str, ...], *, former: bool) -> Any:

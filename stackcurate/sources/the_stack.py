@@ -35,6 +35,8 @@ _BATCH = {"v1": 1000, "v2": 1000, "v2-grouped": 16, "v3": 16, "v3-files": 1000}
 _V1_KINDS = ("stars", "issues", "forks")
 _V1 = tuple(f"max_{kind}_{name}" for kind in _V1_KINDS
             for name in ("repo_path", "repo_name", "repo_head_hexsha", "repo_licenses", "count"))  # fmt: skip
+_NAMES = (("repo_name",), ("repo_path",), *((f"max_{kind}_repo_name", f"max_{kind}_repo_path") for kind in _V1_KINDS))
+"""Columns without which a row is of no repository."""
 _V2_REPO = ("origin", "repo_name", "github_id", "revision_id", "branch_name", "revision_date", "gha_created_at",
             "gha_license_id", "star_events_count", "fork_events_count")  # fmt: skip
 _V2_FILE = ("blob_id", "path", "length_bytes", "content")
@@ -53,7 +55,7 @@ _OWNERS: dict[bool | None, str] = {True: "organization", False: "user"}
 class _File(NamedTuple):
     """A file of a row: its content, or the id under which a store keeps it."""
 
-    path: str
+    path: str | None
     content: Any
     sha1: str | None = None
     size: int | None = None
@@ -96,14 +98,27 @@ def read(
         filesystem, path = locate(one.path)
         with pq.ParquetFile(path, filesystem=filesystem) as file:
             layout = _layout(set(file.schema_arrow.names))
-            names = [name for name in _COLUMNS[layout] if name in file.schema_arrow.names]
+            names, first = [name for name in _COLUMNS[layout] if name in file.schema_arrow.names], 0
             for batch in file.iter_batches(batch_size=_BATCH[layout], columns=names):
-                for repository, files in _ROWS[layout](batch.to_pylist(), one.name):
+                rows = batch.to_pylist()
+                for number in (number for number, row in enumerate(rows, first) if not _is_named(row)):
+                    yield _lost(one, Reason.UNNAMED, f"/{number}"), iter(())
+                for repository, files in _ROWS[layout]([row for row in rows if _is_named(row)], one.name):
                     yield repository, _entries(files, Gate(config, wanted=wanted), config)
+                first += len(rows)
     except (OSError, pa.ArrowException, KeyError, TypeError, AttributeError) as error:
-        reason = Reason.UNREADABLE if isinstance(error, OSError) else Reason.CORRUPT_ARCHIVE
-        name = one.name.lower()
-        yield _repository(f"local/{name}", "local", None, name, source=one.name, error=reason.value), iter(())
+        yield _lost(one, Reason.UNREADABLE if isinstance(error, OSError) else Reason.CORRUPT_ARCHIVE), iter(())
+
+
+def _is_named(row: Mapping[str, Any]) -> bool:
+    """Tell whether a row says of which repository it is; in version 1 that takes the path there as well."""
+    return any(all(row.get(name) for name in names) for names in _NAMES)
+
+
+def _lost(one: Input, reason: Reason, row: str = "") -> Repository:
+    """Return what stands for a file, or for a row of it, of which the repository is not known."""
+    name = f"{one.name.lower()}{row}"
+    return _repository(f"local/{name}", "local", None, name, source=one.name, error=reason.value)
 
 
 def _layout(names: set[str]) -> str:
@@ -120,7 +135,7 @@ def _layout(names: set[str]) -> str:
 def _entries(files: Iterable[_File], gate: Gate, config: SourcesConfig) -> Iterator[Entry]:
     for file in files:
         with suppress(Halt):
-            entry = gate.admit(file.path.lstrip("/").encode("utf-8", "surrogateescape"), REGULAR, _size(file))
+            entry = gate.admit((file.path or "").lstrip("/").encode("utf-8", "surrogateescape"), REGULAR, _size(file))
             yield _filled(entry, file, config) if gate.wants(entry) else entry
 
 
@@ -167,9 +182,8 @@ def _of_files(layout: _Layout, rows: list[dict[str, Any]], source: str) -> Itera
     """Yield the repositories of rows that are files each; a row without a path is a repository without files."""
     found: dict[tuple[str, str], tuple[dict[str, Any], list[_File]]] = {}
     for row in rows:
-        if row[layout.name]:
-            _, files = found.setdefault((row[layout.name], row[layout.revision] or ""), (row, []))
-            files += [layout.file(row)] if row.get(layout.path) else []
+        _, files = found.setdefault((row[layout.name], row[layout.revision] or ""), (row, []))
+        files += [layout.file(row)] if row.get(layout.path) else []
     for row, files in found.values():
         repository = layout.repository(row, source)
         whole = files or repository.revision
@@ -181,9 +195,7 @@ def _of_repositories(
 ) -> Iterator[tuple[Repository, list[_File]]]:
     """Yield the repositories of rows that hold all files of one."""
     for row in rows:
-        if row[layout.name]:
-            files = [layout.file(file) for file in row["files"] or () if file.get(layout.path)]
-            yield layout.repository(row, source), files
+        yield layout.repository(row, source), [layout.file(file) for file in row["files"] or ()]
 
 
 def _v2_file(row: Mapping[str, Any]) -> _File:

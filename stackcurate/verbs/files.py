@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from typing import Annotated
@@ -70,7 +69,7 @@ def _repositories_and_what_was_read_first(row: tuple[tuple[str, str], int]) -> t
 def _listed(config: Config, source: str, given: str, pattern: str, place: str | None) -> str:
     """Join the files of an export or corpus to a list, unless that is done, and return the list as an input."""
     from stackcurate.session import spark_session
-    from stackcurate.sources.file_lists import listed_once
+    from stackcurate.sources.file_lists import list_name, listed_once
     from stackcurate.sources.software_heritage import file_list
     from stackcurate.sources.the_stack_full import joined_files
 
@@ -78,8 +77,7 @@ def _listed(config: Config, source: str, given: str, pattern: str, place: str | 
         raise ConfigError("--source the-stack-full: expected --list: what is joined holds contents, and `purge` must "
                           "find all contents of the workspace")  # fmt: skip
     rows, repository = {"swh": (file_list, "origin"), "the-stack-full": (joined_files, "repo_path")}[source]
-    digest = hashlib.sha256(json.dumps([given, pattern]).encode()).hexdigest()
-    name = f"{source}-{digest[:16]}"
+    name = list_name(source, given, pattern)
     home = open_workspace(config["workspace"].path) if place is None else Workspace(place)
     found = listed_once(lambda: rows(spark_session(config["spark"]), given, pattern), home, name, repository)
     return f"the-stack:{found}"

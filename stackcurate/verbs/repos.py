@@ -44,8 +44,9 @@ def repos(
     workspace = open_workspace(loaded["workspace"].path)
     with plain_errors(workspace.root), locked(workspace):
         record_requests(workspace, pipeline.given_requests(loaded))
-        section, spark = loaded["repos"], spark_session(loaded["spark"])
-        records = pull(spark, workspace, section, progress(err), lambda said: err.print(said, style="yellow"))
+        section = loaded["repos"]
+        records = pull(lambda: spark_session(loaded["spark"]), workspace, section, progress(err),
+                       lambda said: err.print(said, style="yellow"))  # fmt: skip
         requests = with_authors(workspace, pipeline.requests_of(loaded))
         chosen = select(records, section, requests, loaded["opt_outs"].copies).persist()
         for sentence in damaged_hours(workspace):

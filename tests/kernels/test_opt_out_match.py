@@ -8,7 +8,14 @@ import pyarrow as pa
 import pytest
 
 from stackcurate import schema
-from stackcurate.kernels.opt_out_match import copies_of, hits, meant_repositories
+from stackcurate.kernels.opt_out_match import (
+    REPOSITORY,
+    copies_of,
+    file_repositories,
+    hits,
+    meant_repositories,
+    related,
+)
 from stackcurate.kernels.opt_outs import contradictions, parse, requests_digest, settled
 
 REPOS = [
@@ -138,3 +145,42 @@ def test_request_for_very_many_repositories_is_read() -> None:
     text = "repository\n" + "".join(f"acme/r{number}\n" for number in range(100_000)) + "acme/rocket\n"
 
     assert meant(text) == {"git/1": "repository"}
+
+
+TANGLED = [
+    ("git/acme/rocket", "gone", "elsewhere", None, "2020-01-01"),  # bears as its id what forks call their parent
+    ("git/6", "x", "y", "git/acme/rocket", "2020-01-01"),
+    ("git/7", "z", "y", "git/x/Y", None),  # its parent by name
+    ("git/6", "w", "y", None, None),  # another name of it
+    ("git/8", "v", "y", "git/W/y", None),
+    ("git/9", "none", "of", None, None),
+    ("git/10", "fan", "of-none", "git/9", None),
+    ("local/bare", None, "bare", None, None),
+]
+
+
+@pytest.mark.parametrize("copies", ["owner-only", "forks"])
+@pytest.mark.parametrize(
+    ("asked", "left_out"),
+    [
+        ("acme\n", {"git/9", "git/10"}),
+        ("acme-labs/rocket-two\n", {"git/4", "git/5", "git/9", "git/10"}),
+        ("git/6\n", {"git/1", "git/9"}),
+        ("kind,value\nfile,acme/rocket/src/a.c\n", {"git/9", "git/10"}),
+        ("v\nnone\n", {"git/2"}),
+        ("local/bare\n", {f"git/{number}" for number in range(1, 11)}),
+        ("nobody\n", {f"git/{number}" for number in range(1, 11)}),
+    ],
+)
+def test_the_rows_that_requests_relate_to_decide_as_all_do(asked: str, left_out: set[str], copies: str) -> None:
+    names = ("repo_id", "owner", "name", "fork_of", "created_at")
+    rows = [dict(zip(names, row, strict=True)) | {"created_at": None} for row in TANGLED]
+    every = pa.concat_tables([repos(), pa.Table.from_pylist(rows, schema=REPOSITORY)])
+    wishes = requests(asked)
+    few = related(
+        lambda keep: pa.concat_tables([keep(every.slice(n, 3)) for n in range(0, every.num_rows, 3)]), wishes, copies
+    )
+
+    assert meant_repositories(few, wishes, copies) == meant_repositories(every, wishes, copies)
+    assert file_repositories(few, wishes).to_pylist() == file_repositories(every, wishes).to_pylist()
+    assert not left_out & set(few["repo_id"].to_pylist())

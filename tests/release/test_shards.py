@@ -6,6 +6,7 @@ import io
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,8 +20,13 @@ from stackcurate.kernels.pii import PiiConfig, find_spans
 from stackcurate.kernels.spans import RedactionConfig, open_spans
 from stackcurate.release import shards
 from stackcurate.release.policy import ReleaseConfig
-from stackcurate.release.rows import ShardWriter, release_row, released
-from stackcurate.workspace import Workspace
+from stackcurate.release.rows import ShardWriter, led_by_authors, release_row, released
+from stackcurate.sources.authors import keyed_hash
+from stackcurate.stages.tables import frame
+from stackcurate.workspace import Workspace, author_key
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 CONTENTS = [
     b"def tide(hours):\n    return hours\n",
@@ -61,7 +67,7 @@ def writer(workspace: Workspace) -> ShardWriter:
 
 
 def test_a_shard_holds_redacted_text_and_says_so(writer: ShardWriter) -> None:
-    entry = shards.write_shard(rows(CONTENTS), writer)
+    entry = shards.write_shard(rows(CONTENTS), {}, writer)
     written = pq.read_table(Path(writer.workspace.root, "releases", "v1", entry["path"]))
 
     assert written.schema == schema.RELEASE.columns
@@ -89,17 +95,17 @@ def test_what_is_published_is_clean_in_any_encoding(writer: ShardWriter, encodin
 
 
 def test_the_same_rows_give_the_same_bytes(writer: ShardWriter) -> None:
-    first = shards.write_shard(rows(CONTENTS), writer)
+    first = shards.write_shard(rows(CONTENTS), {}, writer)
     pieces = [rows(CONTENTS).slice(index, 1) for index in range(3)]
 
-    assert first == shards.write_shard(pa.concat_tables(pieces), writer)
+    assert first == shards.write_shard(pa.concat_tables(pieces), {}, writer)
 
 
 def test_a_shard_that_passes_by_has_the_bytes_of_one_in_memory(writer: ShardWriter) -> None:
     config = ReleaseConfig(row_group_bytes=40)
-    entry = shards.write_shard(rows(CONTENTS), replace(writer, config=config))
+    entry = shards.write_shard(rows(CONTENTS), {}, replace(writer, config=config))
     written = Path(writer.workspace.root, "releases", "v1", entry["path"])
-    whole = released(rows(CONTENTS).to_pylist(), writer)
+    whole = released(rows(CONTENTS).to_pylist(), writer, {})
     data = shards.encode(whole, config.row_group_bytes)
 
     assert pq.read_metadata(written).num_row_groups == 2
@@ -109,9 +115,34 @@ def test_a_shard_that_passes_by_has_the_bytes_of_one_in_memory(writer: ShardWrit
     assert [path.name for path in written.parent.iterdir()] == [written.name]
 
 
+def test_authors_go_from_the_files_of_their_own_repository(spark: SparkSession, workspace: Workspace) -> None:
+    """Their hashes come with the shard, and are nowhere in it."""
+    content = b"# ask Karin Lindqvist.\n"
+    files = rows([content] * 3).to_pylist()
+    files[1] |= {"repo": "other/atlas", "repo_id": "git/other/atlas"}
+    files[2] |= {"input_id": "two"}
+    packs = PackWriter(workspace, "one")
+    packs.add(blob_id(content), content)
+    packs.flush()
+    paths = tuple(workspace.path("tables", "blobs", "one", part.path) for part in packs.parts)
+    key = author_key(workspace)
+    hashes = {"email_hash": keyed_hash(key, "mail"), "name_hash": keyed_hash(key, "karin lindqvist")}
+    people = [{"repo_id": repo, "input_id": "one", **hashes} for repo in ("git/acme/atlas", "git/none/here")]
+    authors = frame(spark, pa.Table.from_pylist(people, schema=schema.AUTHORS.columns))
+    given = frame(spark, pa.Table.from_pylist(files, schema=rows([]).schema))
+    writer = ShardWriter(workspace, BlobReader(workspace, paths), ReleaseConfig(), RedactionConfig(), PiiConfig())
+
+    (entry,) = shards.write_shards(led_by_authors(given, given, authors), writer, 2)
+
+    written = pq.read_table(workspace.path("releases", "v1", entry["path"])).to_pylist()
+    assert [(row["repo"], row["path"], "Lindqvist" in row["content"]) for row in written] == [
+        ("acme/atlas", "f0.py", False), ("acme/atlas", "f2.py", True), ("other/atlas", "f1.py", True)
+    ]  # fmt: skip
+
+
 def test_a_blob_in_no_pack_stops_the_shard(writer: ShardWriter) -> None:
     with pytest.raises(WorkspaceError, match="1 blobs are in no pack"):
-        shards.write_shard(rows([*CONTENTS, b"never stored\n"]), writer)
+        shards.write_shard(rows([*CONTENTS, b"never stored\n"]), {}, writer)
 
     assert not list(Path(writer.workspace.root, "releases").rglob("*.parquet*"))
 

@@ -98,8 +98,10 @@ def test_purge_deletes_contents_and_facts_that_nobody_else_holds(tmp_path: Path)
 
     assert counts["blobs"] == 45  # five of fifty are copies that another owner holds
     assert counts["licenses"] == counts["language"] == 50
-    assert counts["pii"] == 42
+    assert counts["pii"] == counts["contamination"] == 42
     assert counts["releases"] == 1
+    facts = {table.name for table in schema.TABLES if table.key[0] in ("blob_id", "file_id")}
+    assert facts - counts.keys() == {"files", "near_dups", "opt_out_matches", "decisions"}
     assert purge(workspace, "v2")["blobs"] == 0
     assert not (place / "releases/v1").exists()
     assert len(read_table(workspace, schema.BLOBS, runs(workspace, "blobs"), ["blob_id"])) == 4000 - 200 - 45

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stackcurate.errors import SourceError
+from stackcurate.errors import ConfigError, SourceError
 from stackcurate.sources import git_mirrors, git_urls
 from stackcurate.sources.directories import SourcesConfig
 from stackcurate.sources.inputs import discover, read
@@ -289,3 +289,15 @@ def test_truncated_pack_is_retried(server: Server, config: SourcesConfig) -> Non
     row, entries = fetched(f"{server.url}/owner/name.git", config)
     assert len(cuts) == 1
     assert (row.error, len(entries)) == (None, 1)
+
+
+def test_a_folder_that_another_user_made_is_refused(tmp_path: Path) -> None:
+    others = Path("/etc")
+    if os.getuid() == 0:
+        others = tmp_path / "others"
+        others.mkdir()
+        os.chown(others, 12345, 12345)
+
+    git_mirrors.check_own(tmp_path)
+    with pytest.raises(ConfigError, match="git_cache"):
+        git_mirrors.check_own(others)

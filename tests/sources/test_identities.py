@@ -88,6 +88,41 @@ def test_a_request_for_now_and_a_withdrawn_one_reach_no_further(told: Workspace)
     assert added(in_all_names(told, requests("owner,state\nalice,withdrawn\n"))) == set()
 
 
+@pytest.mark.parametrize(
+    ("on", "means"),
+    [
+        ("2026-01-01", {9}),  # she is alice2 by then, and somebody else has the name
+        ("2023-01-01", {1, 2, 9}),  # nobody knows when the name changed hands
+        ("2019-01-01", {1, 2, 9}),
+        ("", {1, 2, 9}),
+    ],
+)
+@pytest.mark.parametrize("told_by", ["snapshots", "events"])
+def test_who_takes_over_a_name_takes_out_nothing_of_the_account_before(
+    workspace: Workspace, told_by: str, on: str, means: set[int]
+) -> None:
+    """Alice gave her name up between 2022 and 2025; events tell names of the past without their days."""
+    before, now = ({"recorded_at": datetime(year, 1, 1, tzinfo=UTC)} for year in (2022, 2025))
+    past = {"former_names": ["alice/old"], "accounts": [{"owner": "Alice", "owner_id": 7}]}
+    if told_by == "snapshots":
+        store(workspace, schema.REPO_RECORDS, "before", [record(1, "alice", "old", 7, **before)])
+    store(workspace, schema.REPO_RECORDS, "now", [
+        record(1, "alice2", "new", 7, **now, **past), record(2, "alice2", "other", 7, **now),
+        record(9, "Alice", "mine", 12, **now),
+    ])  # fmt: skip
+
+    found = added(in_all_names(workspace, requests(f"owner,requested_at\nalice,{on}\n")))
+
+    assert {value for kind, value in found if value.startswith("github/")} == {f"github/{number}" for number in means}
+    assert (("owner", "alice2") in found) == (1 in means)
+
+
+def test_who_gave_a_name_up_is_still_meant_by_it(told: Workspace) -> None:
+    found = added(in_all_names(told, requests("owner,requested_at\nalice,2026-01-01\n")))
+
+    assert {("owner", "alice2"), ("repository", "github/1")} <= found
+
+
 def people(workspace: Workspace, *rows: tuple[str, str]) -> None:
     key = author_key(workspace)
     store(workspace, schema.AUTHORS, "people", [

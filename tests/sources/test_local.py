@@ -61,7 +61,7 @@ def test_hostile_cases_reach_every_reason_that_an_input_can_have() -> None:
     reached = {case.error for case in CASES} | {code for case in CASES for code in case.errors}
 
     elsewhere = {Reason.REFUSED_ADDRESS, Reason.GONE, Reason.UNREACHABLE, Reason.MIRROR_TOO_LARGE, Reason.CACHE_FULL}
-    elsewhere |= {Reason.NOT_HELD}
+    elsewhere |= {Reason.NOT_HELD, Reason.UNNAMED}
     assert set(Reason) - reached - elsewhere == {Reason.REPOSITORY_TOO_LARGE, Reason.UNREADABLE, Reason.TIMEOUT}
     assert all(reason.doc for reason in Reason)
     assert len(CASES) >= 40

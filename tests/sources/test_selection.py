@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from stackcurate import schema
 from stackcurate.cli import app
 from stackcurate.config import load
-from stackcurate.errors import ConfigError
+from stackcurate.errors import ConfigError, SourceError
 from stackcurate.facts import silent
 from stackcurate.kernels.opt_outs import FORKS, OWNER_ONLY, parse
 from stackcurate.sources.repos_config import ReposConfig
@@ -160,9 +160,14 @@ def test_selection_keeps_every_row_and_gives_addresses(spark: SparkSession) -> N
     assert list(clone_urls(chosen)) == ["https://github.com/erin/old.git"]
 
 
-def test_a_source_is_asked_for(spark: SparkSession, workspace: Workspace) -> None:
-    with pytest.raises(ConfigError, match="--source"):
-        pull(spark, workspace, ReposConfig(), silent, str)
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [((), "--source"), (("gharchive:nowhere",), "nowhere"), (("github:someone",), "tokens_file")],
+)
+def test_a_source_is_asked_for_before_spark_starts(workspace: Workspace, source: tuple[str, ...], said: str) -> None:
+    config = ReposConfig(sources=source, tokens_file="no/such/file")
+    with pytest.raises((ConfigError, SourceError), match=said):
+        pull(lambda: pytest.fail("started"), workspace, config, silent, str)
 
 
 def test_the_latest_record_of_all_sources_counts(spark: SparkSession, workspace: Workspace, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import subprocess
 import venv
 from datetime import UTC, datetime
@@ -15,9 +16,10 @@ import pyarrow.orc as orc
 import pyarrow.parquet as pq
 import pytest
 
+from stackcurate.errors import SourceError
 from stackcurate.kernels.content import blob_id
 from stackcurate.sources.directories import SourcesConfig
-from stackcurate.sources.file_lists import listed_once
+from stackcurate.sources.file_lists import list_name, listed_once
 from stackcurate.sources.inputs import discover, read
 from stackcurate.sources.software_heritage import file_list
 from stackcurate.workspace import Workspace
@@ -110,6 +112,18 @@ def test_last_full_visits_become_files(spark: SparkSession, tmp_path: Path, enco
     assert cat.pushed_at is not None
     assert cat.pushed_at.year == 2021
     assert (other.default_branch, other.host, other.owner, other.name) == ("main", "gitlab.com", "x", "z")
+
+
+def test_a_list_has_another_name_once_the_tables_are_written_again(tmp_path: Path) -> None:
+    source = export(tmp_path / "export", "parquet")
+    names = [list_name("swh", source, pattern) for pattern in ("%", "%", "https://%")]
+    os.utime(tmp_path / "export" / "content" / "1.parquet", (0, 0))
+
+    assert names[0] == names[1]
+    assert len({*names, list_name("swh", source, "%")}) == 3
+    with pytest.raises(SourceError, match=r"\.parquet"):
+        list_name("swh", str(tmp_path / "none"), "%")
+    assert list_name("swh", "s3a://lake/export", "%") not in names
 
 
 def test_origins_are_chosen_by_pattern(spark: SparkSession, tmp_path: Path) -> None:

@@ -204,6 +204,25 @@ def test_starcoderdata_is_v1_with_fewer_columns(tmp_path: Path) -> None:
     assert (cat.repo_id, cat.revision, cat.stars, file.content) == ("github/octo/cat", None, 3, TEXT.encode())
 
 
+def test_rows_that_name_no_repository_are_counted(tmp_path: Path) -> None:
+    """In files of rows, in files of repositories, and in those of version 1, where a name without a path is none."""
+    named, nameless = of_v2(b"x"), of_v2(b"y", repo_name=None)
+    write(tmp_path / "v1", V1, of_v1(stars=("o/r", "a" * 40, "f.py", 1.0)), of_v1(), of_v1(forks=("o/r", "", "", 0.0)))
+    write(tmp_path / "v2", V2, *[named] * 1500, nameless, {**nameless, "repo_name": ""})
+    file = {"file_path": "a.py", "content": TEXT}
+    v3 = {"repo_path": "o/r", "commit_id": "c" * 40, "files": [file, {"content": TEXT}, {"content": TEXT}]}
+    write(tmp_path / "v3", V3, {**v3, "repo_path": None}, v3, {**v3, "repo_path": None})
+    rows = {name: found(tmp_path / name) for name in ("v1", "v2", "v3")}
+
+    lost = {name: [row.repo_id for row, _ in taken if row.error == "unnamed"] for name, taken in rows.items()}
+    source = "local/train-00000-of-00001.parquet"
+    assert lost == {"v1": [f"{source}/{n}" for n in (1, 2)], "v2": [f"{source}/{n}" for n in (1500, 1501)],
+                    "v3": [f"{source}/{n}" for n in (0, 2)]}  # fmt: skip
+    assert not [files for taken in rows.values() for row, files in taken if row.error and files]
+    ((_, files),) = ((row, files) for row, files in rows["v3"] if row.error is None)
+    assert [f.error for f in files] == [None, "unsafe_path", "duplicate_path"]
+
+
 def test_what_is_no_such_parquet_is_a_reason(tmp_path: Path) -> None:
     write(tmp_path / "a", pa.schema([("x", _S)]), {"x": "y"})
     (tmp_path / "a" / "torn.parquet").write_bytes(b"PAR1 torn")
