@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -46,11 +47,11 @@ class Stage:
             ``stackcurate.kernels``, so that declaring a stage imports nothing heavy.
         transform: instead of a kernel, ``transform(df, config, **tables) -> DataFrame``.
         tables: further tables that a transform takes by name.
-        requires: distributions whose version is part of the facts' digest.
+        requires: distributions whose version is part of the facts' digest, `python` among them.
         modules: modules below ``stackcurate`` whose code is part of the facts' digest, beside the kernel's.
         data: folders below ``stackcurate/data`` whose files are part of the facts' digest.
         settings: values of the config that are part of the facts' digest; all of them where left out.
-        files: values of the config that name files, whose content is part of the facts' digest.
+        files: values of the config that name files or folders, whose content is part of the facts' digest.
         service: version of a server that the facts depend on, from the section; part of the facts' digest.
         after: stages whose facts this one reads: their digest is part of its own.
         metrics: name to SQL aggregate over the facts.
@@ -133,7 +134,7 @@ class Stage:
         parts = [self.name, str(schema.VERSION), str(self.table.columns)]
         parts += [repr([getattr(section, name) for name in self.settings]) if self.settings else digest(section)]
         parts += [_file_digest(path) for name in self.files for path in _paths(getattr(section, name))]
-        parts += [f"{name}=={version(name)}" for name in self.requires]
+        parts += [f"{name}=={_version(name)}" for name in self.requires]
         parts += [_source_digest(name) for name in (*self._modules(), *self.modules)]
         parts += [_data_digest(name) for name in self.data]
         parts += [self.service(section)] if self.service else []
@@ -173,16 +174,26 @@ def spark_schema(columns: pa.Schema, after: DataFrame | None = None) -> StructTy
     return added if after is None else StructType([*after.schema.fields, *added.fields])
 
 
+def _version(name: str) -> str:
+    """Return the version of a distribution; of Python the minor one, which fixes its syntax and characters."""
+    return "{}.{}".format(*sys.version_info) if name == "python" else version(name)
+
+
 def _paths(value: str | tuple[str, ...]) -> tuple[str, ...]:
     """Return the paths that a value of a config names."""
     return value if isinstance(value, tuple) else (value,) if value else ()
 
 
 def _file_digest(path: str) -> str:
+    """Return the digest of a file, or of all files below a folder with their names."""
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        if not Path(path).is_dir():
+            return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        files = sorted(file for file in Path(path).rglob("*") if file.is_file())
+        digests = [f"{file.relative_to(path)} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files]
+        return hashlib.sha256("\n".join(digests).encode("utf-8", "surrogateescape")).hexdigest()
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
+        raise ConfigError(f"{error.filename or path}: {error.strerror}") from error
 
 
 def _source_digest(module: str) -> str:

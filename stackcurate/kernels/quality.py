@@ -15,20 +15,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from stackcurate import schema
 from stackcurate.kernels.content import as_binary, decode
 
 _WIDTH = len(schema.QUALITY.adds)
-_CHUNK = 1 << 20
-"""Characters that are split into lines at a time: a file of line breaks alone must not fill the memory."""
-
 _VALUES = 8
-_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_DIGITS = b"0123456789"
-_BASE64_MASK = bytes(ord("a") if byte in _LETTERS + _DIGITS + b"+/" else ord(" ") for byte in range(256))
-_BASE64_RUN = b"a" * 64
 _BYTE_LIST = re.compile(r"(?:0[xX][0-9a-fA-F]{1,16}[uUlL]{0,3}\s{0,80},\s{0,80}){8,}+")
 _ESCAPES = re.compile(r"\\(?:x[0-9a-fA-F]{2}(?:\\x[0-9a-fA-F]{2}){7,}+|u[0-9a-fA-F]{4}(?:\\u[0-9a-fA-F]{4}){7,}+)")
 _GENERATED = re.compile(
@@ -39,7 +33,7 @@ _HEAD_LINES, _HEAD = 5, 10_000
 _XML, _XML_HEAD = "<?xml version=", 100
 """Source: StarCoder (arXiv 2305.06161), XML filter."""
 _AI_WORDS = {"enerated": 1, "ENERATED": 1, "uthored-": 4, "UTHORED-": 4}
-"""What a mark holds, and how many characters after its begin: quickly found, and rare."""
+"""What a mark holds, and how many characters after its begin; `quality_measures_numba` looks for these first."""
 _AI_MARK = re.compile(
     r"\b(?:(?:[Cc]o-[Aa]uthored-[Bb]y|CO-AUTHORED-BY):|(?:[Gg]enerated|GENERATED) (?i:by|with|using))[ \t]*\[?"
     r"(?i:(?:an? |the |openai |github |google |anthropic )?"
@@ -77,50 +71,36 @@ def measure(
 
 
 def _row(content: bytes | None) -> tuple[Any, ...]:
+    from stackcurate.kernels import quality_measures_numba as found
+    from stackcurate.kernels.code_points import code_points
+
     if content is None:
         return (None,) * _WIDTH
     try:
         text, encoding = decode(content)
         if text is None:
             return (None,) * _WIDTH
-        utf8 = content if encoding == "utf-8" else text.encode("utf-8", "surrogatepass")
-        lines, longest, total = _lines(text)
-        alphanumeric, alphabetic = _letters(text, utf8)
+        counts = np.empty(found.COUNTS, np.int64)
+        found.measures(code_points(text), counts)
+        lines, longest, total, letters, digits, values, escapes, encoded, run, hints = counts.tolist()
+        alphanumeric, alphabetic = _others(text)
         size = len(text) or 1
-        runs = list(_encoded(text, utf8))
-        mean = total / (lines or 1)
-        shares = alphanumeric / size, alphabetic / size, sum(runs) / size
-        marks = _says_generated(text), _XML in text[:_XML_HEAD], _ai_mark(text)
-        return encoding, lines, longest, mean, *shares, max(runs, default=0), *marks, None
+        runs = [run, *_encoded(text, values, escapes)]
+        shares = (
+            (letters + digits + alphanumeric) / size, (letters + alphabetic) / size, (encoded + sum(runs[1:])) / size
+        )  # fmt: skip
+        marks = _says_generated(text), _XML in text[:_XML_HEAD], _ai_mark(text) if hints else None
+        return encoding, lines, longest, total / (lines or 1), *shares, max(runs), *marks, None
     except Exception:  # noqa: BLE001 - one bad file must not cost its batch
         return (None,) * (_WIDTH - 1) + ("failed",)
 
 
-def _lines(text: str) -> tuple[int, int, int]:
-    """Return number of lines, longest line and characters in lines."""
-    lines = longest = total = open_length = start = 0
-    while start < len(text):
-        end = start + _CHUNK
-        if text[end - 1 : end + 1] == "\r\n":
-            end += 1
-        # The mark keeps the last line open, so that the next chunk can go on with it.
-        lengths = list(map(len, (text[start:end] + "|").splitlines()))
-        lengths[0] += open_length
-        open_length = lengths.pop() - 1
-        if lengths:
-            lines, longest, total = lines + len(lengths), max(longest, *lengths), total + sum(lengths)
-        start = end
-    return (lines + 1, max(longest, open_length), total + open_length) if open_length else (lines, longest, total)
-
-
-def _letters(text: str, utf8: bytes) -> tuple[int, int]:
-    """Return the number of letters and digits, and of letters."""
-    letters = len(utf8) - len(utf8.translate(None, _LETTERS))
-    digits = len(utf8) - len(utf8.translate(None, _DIGITS))
-    if len(utf8) == len(text):
-        return letters + digits, letters
+def _others(text: str) -> tuple[int, int]:
+    """Return how many characters beyond ASCII are letters or digits, and how many are letters."""
+    if text.isascii():
+        return 0, 0
     others = _ASCII_RUN.sub("", text)
-    return letters + digits + sum(map(str.isalnum, others)), letters + sum(map(str.isalpha, others))
+    return sum(map(str.isalnum, others)), sum(map(str.isalpha, others))
 
 
 def _says_generated(text: str) -> bool:
@@ -144,24 +124,9 @@ def _places(text: str, word: str) -> Iterator[int]:
         at = text.find(word, at + 1)
 
 
-def _encoded(text: str, utf8: bytes) -> Iterator[int]:
-    """Yield the number of characters of each run of encoded data; the three kinds never overlap."""
-    yield from _base64(utf8)
-    # Counts rule most files out; the expressions then measure exactly.
-    if utf8.count(b"0x") + utf8.count(b"0X") >= _VALUES:
+def _encoded(text: str, values: int, escapes: int) -> Iterator[int]:
+    """Yield the number of characters of each run of byte values and of escapes, of which a text holds so many."""
+    if values >= _VALUES:  # which rules most files out
         yield from (len(match[0]) for match in _BYTE_LIST.finditer(text))
-    if utf8.count(b"\\") >= _VALUES:
+    if escapes >= _VALUES:
         yield from (len(match[0]) for match in _ESCAPES.finditer(text))
-
-
-def _base64(utf8: bytes) -> Iterator[int]:
-    """Yield the number of characters of each run of base64 and up to two signs of padding."""
-    mask = utf8.translate(_BASE64_MASK)
-    start = mask.find(_BASE64_RUN)
-    while start >= 0:
-        end = mask.find(b" ", start)
-        end = len(mask) if end < 0 else end
-        padding = utf8[end : end + 2]
-        if utf8[start:end].strip(b"+/"):
-            yield end - start + len(padding) - len(padding.lstrip(b"="))
-        start = mask.find(_BASE64_RUN, end)

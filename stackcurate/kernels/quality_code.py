@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stackcurate.kernels import quality_lines_numba as loops
+from stackcurate.kernels.code_points import CodePoints, as_text, code_points
 from stackcurate.kernels.quality_comments_numba import COMMENT, mark
-from stackcurate.kernels.quality_points import CodePoints, Spans, as_text, classes, code_points, lines_of
+from stackcurate.kernels.quality_points import Spans, classes, lines_of
 from stackcurate.kernels.quality_python import python_signals
 from stackcurate.kernels.quality_shared import Signals, share
 from stackcurate.kernels.quality_specific import c_signals, csharp_signals, go_signals, html_signals, java_signals
 from stackcurate.kernels.quality_styles import stretches
-from stackcurate.kernels.quality_text_numba import hex_words
 from stackcurate.kernels.quality_tokens_numba import number
 
 _KEYWORDS = (  # noqa: SIM905 - as a list it fills a screen
@@ -23,7 +24,6 @@ _KEYWORDS = (  # noqa: SIM905 - as a list it fills a screen
     "class"
 ).split()
 """Words after which a slash begins a regular expression in JavaScript."""
-_PROMPTS = ("your code here", "fixme", "todo")
 _PRINTS = {
     "python": ("print",), "c": ("printf",), "cpp": ("cout", "printf"), "csharp": ("Console.WriteLine",),
     "go": ("fmt.Print",), "java": ("System.out.print",), "javascript": ("console.log",),
@@ -48,13 +48,42 @@ def _keywords() -> NDArray[np.int64]:
     return np.array(sorted(map(number, _KEYWORDS)), np.int64)
 
 
+Needles = tuple[tuple[str, ...], CodePoints, NDArray[np.bool_], NDArray[np.int64], NDArray[np.bool_]]
+
+
 @cache
-def _needles(words: tuple[str, ...]) -> tuple[CodePoints, NDArray[np.int64]]:
-    return code_points("".join(words)), np.array([len(word) for word in words])
+def _needles(group: str) -> Needles:
+    """Return the signals that count the lines with some words of code, and what `lines_with` asks for."""
+    by_signal = {"frac_lines_assert": (True, ("assert",)), "frac_lines_print": (False, _PRINTS.get(group, ()))}
+    if group == "python":
+        by_signal |= {"frac_lines_import": (True, ("import",)), "frac_lines_pass": (True, ("pass",))}
+    if group in ("c", "cpp"):
+        by_signal["frac_lines_goto"] = (False, ("goto",))
+    return _table({signal: (folds, words) for signal, (folds, words) in by_signal.items() if words})
 
 
-def _with(text: CodePoints, spans: Spans, *words: str, fold: bool = False) -> int:
-    return int(loops.lines_with(text, spans, len(spans), *_needles(words), fold))
+@cache
+def _prompts() -> Needles:
+    return _table({"frac_lines_prompt_comments": (True, ("your code here", "fixme", "todo"))})
+
+
+def _table(by_signal: Mapping[str, tuple[bool, tuple[str, ...]]]) -> Needles:
+    """Return signals, and by word its code points, whether case counts not, and which signal counts it."""
+    rows = [(word, fold, k) for k, (fold, words) in enumerate(by_signal.values()) for word in words]
+    table, begins = np.zeros((len(rows), max(len(word) for word, _, _ in rows)), np.uint32), np.zeros(128, np.bool_)
+    for row, (word, fold, _) in zip(table, rows, strict=True):
+        row[: len(word)] = code_points(word)
+        begins[[ord(word[0]), ord(word[0].upper() if fold else word[0])]] = True
+    folds, groups = np.array([fold for _, fold, _ in rows]), np.array([k for _, _, k in rows])
+    return tuple(by_signal), table, folds, groups, begins
+
+
+def _lines_with(text: CodePoints, spans: Spans, needles: Needles) -> dict[str, int]:
+    """Return by signal the number of lines that hold one of its words."""
+    signals, words, folds, groups, begins = needles
+    counts = np.empty(len(signals), np.int64)
+    loops.lines_with(text, spans, words, folds, groups, begins, counts)
+    return dict(zip(signals, counts.tolist(), strict=True))
 
 
 def code_signals(text: str, language: str, group: str, name: str) -> Signals:
@@ -63,36 +92,32 @@ def code_signals(text: str, language: str, group: str, name: str) -> Signals:
     code, comments = points[marks == 0], points[marks != 0]
     bits, spans, size = classes(), lines_of(code), len(code)
     total, all_lines = len(spans), text.count("\n") + (text[-1:] not in ("", "\n"))
-    repeated, across, within = (np.zeros(3, np.int64) for _ in range(3))
-    loops.repeated_lines(code, spans, total, bits, False, repeated)
-    loops.strings(code, bits, False, across)
-    loops.strings(code, bits, True, within)
+    counts = np.empty(6, np.int64)
+    loops.code_counts(code, spans, bits, counts)
+    repeated, long_strings, joined, in_strings, in_long_words, hexadecimal = counts.tolist()
     signals = {
-        "frac_chars_comments": share(len(comments), len(text)), "frac_lines_dupe_lines": share(repeated[0], total),
-        "frac_lines_long_string": share(across[0], total), "frac_chars_string_length": share(within[1], size),
-        "frac_chars_long_word_length": share(within[2], size),
-        "frac_chars_hex_words": share(hex_words(code, bits), size),
-        "frac_lines_string_concat": share(loops.concatenations(code, spans, total, bits), total),
-        "frac_lines_prompt_comments": share(_with(comments, lines_of(comments), *_PROMPTS, fold=True), all_lines),
-        "frac_lines_assert": share(_with(code, spans, "assert", fold=True), total),
+        "frac_chars_comments": share(len(comments), len(text)), "frac_lines_dupe_lines": share(repeated, total),
+        "frac_lines_long_string": share(long_strings, total), "frac_chars_string_length": share(in_strings, size),
+        "frac_chars_long_word_length": share(in_long_words, size),
+        "frac_chars_hex_words": share(hexadecimal, size), "frac_lines_string_concat": share(joined, total),
     }  # fmt: skip
-    if group in _PRINTS:
-        signals["frac_lines_print"] = share(_with(code, spans, *_PRINTS[group]), total)
-    return signals | _specific(text, group, name, code, points[marks == COMMENT], spans)
-
-
-def _specific(text: str, group: str, name: str, code: CodePoints, comments: CodePoints, spans: Spans) -> Signals:
-    """Return the signals that a language has of its own."""
+    counted = _lines_with(code, spans, _needles(group))
+    signals |= {signal: share(count, total) for signal, count in counted.items()}
+    prompts = _lines_with(comments, lines_of(comments), _prompts())
+    signals |= {signal: share(count, all_lines) for signal, count in prompts.items()}
     if group == "python":
-        imports, passed = (_with(code, spans, word, fold=True) for word in ("import", "pass"))
-        plain = imports + loops.returns(code, spans, classes())
-        shares = {"frac_lines_import": imports / (len(spans) or 1), "frac_lines_pass": passed / (len(spans) or 1)}
-        return shares | python_signals(text, as_text(comments), len(spans), plain)
+        plain = counted["frac_lines_import"] + loops.returns(code, spans, bits)
+        signals |= {signal: signals[signal] or 0 for signal in ("frac_lines_import", "frac_lines_pass")}
+        return signals | python_signals(text, points, as_text(points[marks == COMMENT]), total, plain)
+    return signals | _specific(text, group, name, code, spans)
+
+
+def _specific(text: str, group: str, name: str, code: CodePoints, spans: Spans) -> Signals:
+    """Return the signals that a language has of its own."""
     if group == "html":
         return html_signals(text)
     if group in ("c", "cpp"):
-        gotos = {"frac_lines_goto": share(_with(code, spans, "goto"), len(spans))}
-        return gotos | c_signals(code, as_text(code), spans, name, classes())
+        return c_signals(code, as_text(code), spans, name, classes())
     if group == "csharp":
         return csharp_signals(code, spans, classes())
     if group == "go":

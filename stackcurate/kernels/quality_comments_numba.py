@@ -7,17 +7,11 @@ from typing import Any
 import numpy as np
 
 from stackcurate.kernels.quality_literals_numba import (
-    APOSTROPHE,
-    BACKSLASH,
     BLOCK,
     DIRECTIVES,
     DOCSTRINGS,
     EXPRESSIONS,
-    HASH_SIGN,
-    QUOTE,
-    SLASH,
     SLASHES,
-    STAR,
     TAKES_NEWLINE,
     block_end,
     comment_end,
@@ -28,12 +22,34 @@ from stackcurate.kernels.quality_literals_numba import (
     until,
 )
 from stackcurate.kernels.quality_text_numba import NEWLINE, SPACE, WORD
+from stackcurate.kernels.quality_tokens_numba import (
+    APOSTROPHE,
+    BACKSLASH,
+    GREATER,
+    HASH_SIGN,
+    LESS,
+    QUOTE,
+    SLASH,
+    STAR,
+    marks,
+)
 from stackcurate.kernels.shingles_numba import compiled
 
 COMMENT, DOCSTRING = 1, 2
 """What `mark` writes."""
+_I, _F = marks("if")
 _ENDS = (41, 93, 125, 46, 34, 39, 96)
 """Closing brackets, dots and quotes: a slash after them divides."""
+
+
+_BEGINS = sum(1 << ord(c) for c in "\"#'-/<")
+"""A bit for each character, but the backtick, that a comment or a string may begin with."""
+
+
+@compiled
+def _is_plain(c: int) -> bool:
+    """Say whether a character begins neither a comment nor a string."""
+    return c > 96 or 60 < c < 96 or (c < 64 and not _BEGINS >> c & 1)
 
 
 @compiled
@@ -49,14 +65,14 @@ def mark(text: Any, begin: int, end: int, style: int, classes: Any, keywords: An
         keywords: ascending hashes of the words after which a slash begins an expression.
         out: (n,) zeros.
     """
-    at, may_divide = begin, False
+    at, may_divide, word, word_stop = begin, False, 0, 0
     while at < end:
         c = text[at]
         first = at == begin or text[at - 1] == NEWLINE
-        if not first and not style & EXPRESSIONS and (c > 96 or c == 32 or 65 <= c <= 90 or 48 <= c <= 57):
-            at += 1  # what begins neither a comment nor a string
+        if not first and not style & EXPRESSIONS and _is_plain(c):
+            at += 1
             continue
-        if first and style & DIRECTIVES:
+        if first and style & DIRECTIVES and (c in (HASH_SIGN, SLASH) or classes[c] & SPACE):
             stop = _directive(text, at, end, classes, out)
             if stop > at:
                 at = stop
@@ -72,28 +88,35 @@ def mark(text: Any, begin: int, end: int, style: int, classes: Any, keywords: An
             at += 1
             continue
         if style & EXPRESSIONS and (classes[c] & WORD or c == 36):
-            at, may_divide = _word(text, at, end, classes, keywords)
+            word, at, may_divide = at, _name_end(text, at, end, classes), True
+            word_stop = at
             continue
-        stop = comment_end(text, at, end, style)
+        stop = at if _is_plain(c) else comment_end(text, at, end, style)
         if stop > at:
             out[at:stop] = COMMENT
             at = stop
-        elif style & EXPRESSIONS and c == SLASH and not may_divide:
-            at, may_divide = _expression_end(text, at, end, classes), True
+        elif style & EXPRESSIONS and c == SLASH and not (may_divide and _divides(text, word, word_stop, keywords)):
+            at, may_divide, word_stop = _expression_end(text, at, end, classes), True, word
         else:
-            may_divide = c in _ENDS
+            may_divide, word_stop = c in _ENDS, word
             at = literal_end(text, at, end, style)
 
 
 @compiled
-def _word(text: Any, at: int, end: int, classes: Any, keywords: Any) -> Any:
-    """Return the end of a word, and whether a slash after it divides."""
-    h = np.int64(0)
+def _name_end(text: Any, at: int, end: int, classes: Any) -> int:
     while at < end and (classes[text[at]] & WORD or text[at] == 36):
-        h = h * 31 + text[at]
         at += 1
+    return at
+
+
+@compiled
+def _divides(text: Any, begin: int, end: int, keywords: Any) -> bool:
+    """Say whether a slash divides after a word, as after none."""
+    h = np.int64(0)
+    for i in range(begin, end):
+        h = h * 31 + text[i]
     k = np.searchsorted(keywords, h)
-    return at, not (k < len(keywords) and keywords[k] == h)
+    return not (k < len(keywords) and keywords[k] == h)
 
 
 @compiled
@@ -169,7 +192,7 @@ def _directive(text: Any, at: int, end: int, classes: Any, out: Any) -> int:
 @compiled
 def _zero(text: Any, at: int, end: int, classes: Any) -> int:
     """Return the place of the zero of ``if 0``; the place itself where that does not stand there."""
-    if not pair(text, at, end, 105, 102):
+    if not pair(text, at, end, _I, _F):
         return at
     zero = at + 2
     while zero < end and classes[text[zero]] & SPACE:
@@ -221,7 +244,7 @@ def _included(text: Any, at: int, end: int, classes: Any) -> int:
         i += 1
     if i >= end or not (text[i] == QUOTE or text[i] == 60):
         return at
-    stop = until(text, i, end, 62 if text[i] == 60 else QUOTE)
+    stop = until(text, i, end, GREATER if text[i] == LESS else QUOTE)
     if stop <= i + 2:
         return at
     while stop < end and text[stop] != NEWLINE and classes[text[stop]] & SPACE:

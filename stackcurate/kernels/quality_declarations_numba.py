@@ -12,12 +12,17 @@ from stackcurate.kernels.quality_functions_numba import CSHARP, GO, JAVA, C, fun
 from stackcurate.kernels.quality_text_numba import FAR, NEWLINE, SPACE, WORD
 from stackcurate.kernels.quality_tokens_numba import (
     BRACE,
+    CLOSING_BRACE,
+    COLON,
     COMMA,
+    EQUALS,
+    HASH_SIGN,
     NONE,
     OPEN,
+    QUOTE,
+    SEMICOLON,
     STAR,
     holds,
-    number,
     number_of,
     numbers,
     past,
@@ -29,7 +34,6 @@ from stackcurate.kernels.shingles_numba import compiled
 
 FUNCTIONS, IMPORTS, VARIABLES, RETURNS, CLASSES, ALL_VARIABLES = 0, 1, 2, 3, 4, 5
 """What is counted: functions, imports, variables without a value, returns without logic, classes, variables."""
-_SEMICOLON, _EQUALS, _QUOTE = 59, 61, 34
 _ACCESS = numbers("public protected private")
 _JAVA_FIELDS = numbers("public protected private final static")
 _JAVA_TYPES = numbers("int float boolean char double")
@@ -37,8 +41,8 @@ _CSHARP_TYPES = numbers("int float double char string bool byte sbyte short usho
 _C_TYPES = numbers("int float double char bool auto")
 _FINAL, _RETURN, _CLASS, _TYPE, _VAR = numbers("final return class type var")
 _IMPORT, _USING, _INCLUDE, _UNSIGNED, _STD = numbers("import using include unsigned std")
-_STRUCTS, _ABSTRACT = numbers("struct interface"), number("abstract")
-_STRING = number("string")
+_STRUCTS = numbers("struct interface")
+_ABSTRACT, _STRING = numbers("abstract string")
 
 
 @compiled
@@ -56,14 +60,14 @@ def _semicolon(text: Any, at: int, classes: Any) -> int:
     if at == NONE:
         return NONE
     at = space_end(text, at, classes)
-    return at + 1 if holds(text, at, _SEMICOLON) else NONE
+    return at + 1 if holds(text, at, SEMICOLON) else NONE
 
 
 @compiled
 def _string(text: Any, at: int) -> int:
     """Return the end of the string that begins at a place; the place where none does."""
     quote = text[at]
-    if quote not in (_QUOTE, 39):
+    if quote not in (QUOTE, 39):
         return at
     i = at + 1
     while i < min(len(text), at + FAR):
@@ -86,13 +90,13 @@ def _returned(text: Any, at: int, language: int, classes: Any) -> int:
         if i < len(text) and classes[text[i]] & WORD:
             return NONE
         stop = value
-        while stop < len(text) and text[stop] != NEWLINE and text[stop] != _SEMICOLON:
+        while stop < len(text) and text[stop] != NEWLINE and text[stop] != SEMICOLON:
             stop += 1
         return _semicolon(text, stop, classes) if value > i or stop == value else NONE
     if language == JAVA and value == i:
-        return i + 1 if holds(text, i, _SEMICOLON) and (i + 1 == len(text) or text[i + 1] == NEWLINE) else NONE
+        return i + 1 if holds(text, i, SEMICOLON) and (i + 1 == len(text) or text[i + 1] == NEWLINE) else NONE
     stop = word_end(text, value, classes)
-    if stop == value and value < len(text) and (language == C or text[value] == _QUOTE):
+    if stop == value and value < len(text) and (language == C or text[value] == QUOTE):
         stop = _string(text, value)
     stop = _semicolon(text, stop, classes)
     return stop if stop != NONE and _ends_line(text, stop, classes) else NONE
@@ -100,11 +104,11 @@ def _returned(text: Any, at: int, language: int, classes: Any) -> int:
 
 @compiled
 def _returned_go(text: Any, at: int, classes: Any) -> int:
-    if at < len(text) and not classes[text[at]] & SPACE and text[at] != _SEMICOLON:
+    if at < len(text) and not classes[text[at]] & SPACE and text[at] != SEMICOLON:
         return NONE
     while at < len(text) and text[at] != NEWLINE:
         at += 1
-        if text[at - 1] == _SEMICOLON:
+        if text[at - 1] == SEMICOLON:
             return at if _ends_line(text, at, classes) else NONE
     return at
 
@@ -112,13 +116,13 @@ def _returned_go(text: Any, at: int, classes: Any) -> int:
 @compiled
 def _imported(text: Any, at: int, end: int, language: int, classes: Any) -> int:  # noqa: PLR0911 - one for each form that it may take
     if language == C:
-        if not holds(text, at, 35):
+        if not holds(text, at, HASH_SIGN):
             return NONE
         i = spaced(text, space_end(text, at + 1, classes), _INCLUDE, classes)
-        if i == NONE or i >= len(text) or not (text[i] == _QUOTE or text[i] == 60):
+        if i == NONE or i >= len(text) or not (text[i] == QUOTE or text[i] == 60):
             return NONE
         stop = i + 1
-        while stop < len(text) and text[stop] != _QUOTE and text[stop] != 62:
+        while stop < len(text) and text[stop] != QUOTE and text[stop] != 62:
             stop += 1
         return stop + 1 if i + 1 < stop < len(text) else NONE
     i = spaced(text, at, _USING if language == CSHARP else _IMPORT, classes)
@@ -129,7 +133,7 @@ def _imported(text: Any, at: int, end: int, language: int, classes: Any) -> int:
             end -= 1
         if text[i] == OPEN:
             return end if end == i + 1 and i == at + 7 else NONE
-        return end if text[i] == _QUOTE and past(text, i + 1, _QUOTE) == end and end > i + 2 else NONE
+        return end if text[i] == QUOTE and past(text, i + 1, QUOTE) == end and end > i + 2 else NONE
     stop = i
     while stop < len(text) and (
         classes[text[stop]] & WORD or text[stop] == 46 or (text[stop] == STAR and language == JAVA)
@@ -149,7 +153,7 @@ def _class(text: Any, at: int, language: int, classes: Any) -> int:  # noqa: PLR
         stop = word_end(text, kind, classes)
         brace = space_end(text, stop, classes)
         if number_of(text, kind, stop) in _STRUCTS and holds(text, brace, BRACE):
-            return past(text, brace, 125)
+            return past(text, brace, CLOSING_BRACE)
         return NONE
     i = at
     if language == JAVA:
@@ -170,7 +174,7 @@ def _class(text: Any, at: int, language: int, classes: Any) -> int:  # noqa: PLR
     if stop == i or language != C:
         return stop if stop > i else NONE
     stop = space_end(text, stop, classes)
-    if holds(text, stop, 58):
+    if holds(text, stop, COLON):
         return past(text, stop, BRACE)
     return stop + 1 if holds(text, stop, BRACE) else NONE
 
@@ -203,7 +207,7 @@ def _variable(text: Any, at: int, language: int, with_value: bool, classes: Any)
             i = space_end(text, stop, classes)
             stop = word_end(text, i, classes)
         is_type = number_of(text, i, stop) in _C_TYPES
-        if number_of(text, i, stop) == _STD and holds(text, stop, 58) and holds(text, stop + 1, 58):
+        if number_of(text, i, stop) == _STD and holds(text, stop, COLON) and holds(text, stop + 1, COLON):
             name = word_end(text, stop + 2, classes)
             is_type, stop = number_of(text, stop + 2, name) == _STRING, name
     name = space_end(text, stop, classes)
@@ -214,11 +218,11 @@ def _variable(text: Any, at: int, language: int, with_value: bool, classes: Any)
         return NONE
     if language == GO:
         i = space_end(text, stop, classes)
-        i = i + 1 if holds(text, i, _SEMICOLON) else stop
+        i = i + 1 if holds(text, i, SEMICOLON) else stop
         return i if _ends_line(text, i, classes) else NONE
     following = space_end(text, stop, classes)
-    if with_value and holds(text, following, _EQUALS) and not holds(text, following + 1, _SEMICOLON):
-        return past(text, following + 1, _SEMICOLON)
+    if with_value and holds(text, following, EQUALS) and not holds(text, following + 1, SEMICOLON):
+        return past(text, following + 1, SEMICOLON)
     return _semicolon(text, stop, classes)
 
 
@@ -285,7 +289,7 @@ def csharp_words(text: Any, classes: Any, variables: bool) -> int:
 def c_has_variable(text: Any, classes: Any) -> bool:
     """Say whether two words follow each other as type and variable, up to a semicolon."""
     last = len(text)
-    while last > 0 and text[last - 1] != _SEMICOLON:
+    while last > 0 and text[last - 1] != SEMICOLON:
         last -= 1
     at = 0
     while at < last:
@@ -303,7 +307,7 @@ def c_has_variable(text: Any, classes: Any) -> bool:
             if i == name:
                 break
             i = space_end(text, i, classes)
-            if holds(text, i, _SEMICOLON) or (holds(text, i, _EQUALS) and i < last):
+            if holds(text, i, SEMICOLON) or (holds(text, i, EQUALS) and i < last):
                 return True
             if not holds(text, i, COMMA):
                 break

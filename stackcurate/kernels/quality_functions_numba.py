@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from stackcurate.kernels.quality_text_numba import SPACE, WORD
 from stackcurate.kernels.quality_tokens_numba import (
     BRACE,
     CLOSE,
     COMMA,
+    GREATER,
+    LESS,
     NONE,
     OPEN,
     STAR,
@@ -40,9 +44,9 @@ def function_end(text: Any, at: int, language: int, classes: Any) -> int:  # noq
     previous, before = 0, 0
     count = 0
     while True:
-        if holds(text, i, 60):  # a type parameter
+        if holds(text, i, LESS):  # a type parameter
             close = word_end(text, i + 1, classes)
-            if close == i + 1 or not holds(text, close, 62):
+            if close == i + 1 or not holds(text, close, GREATER):
                 return NONE
             i = space_end(text, close + 1, classes)
         stop = word_end(text, i, classes)
@@ -113,7 +117,8 @@ def _function_go(text: Any, at: int, classes: Any) -> int:
 @compiled
 def c_functions(text: Any, classes: Any) -> int:
     """Count names with a type before and arguments after them."""
-    found, last, at = 0, 0, 0
+    zero: Any = np.int64(0)  # no literal, see `marks`
+    found, last, at = 0, zero, zero
     while at < len(text):
         if text[at] == OPEN and _is_head(text, last, at, classes):
             stop = past(text, at, CLOSE)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from stackcurate.kernels.quality_text_numba import NEWLINE, SPACE, room_for, tally, token_end
+from stackcurate.kernels.quality_text_numba import NEWLINE, SPACE, hex_words, room_for, tally, token_end
 from stackcurate.kernels.shingles_numba import GOLDEN, MIX_1, compiled
 
 U64 = np.uint64
@@ -70,50 +70,63 @@ def repeated_lines(text: Any, spans: Any, count: int, classes: Any, whole: bool,
 
 
 @compiled
-def lines_with(text: Any, spans: Any, count: int, needles: Any, sizes: Any, fold: bool) -> int:
-    """Count the lines that hold one of some words.
+def code_counts(text: Any, spans: Any, classes: Any, out: Any) -> None:
+    """Measure code.
+
+    Args:
+        text: code points.
+        spans: (N, 2) where lines begin and end.
+        classes: bits by code point.
+        out: gets the lines that come again, that are long strings and that join strings, and the characters in
+            strings, in long words of these and in hexadecimal words.
+    """
+    found = np.empty(3, np.int64)
+    repeated_lines(text, spans, len(spans), classes, False, found)
+    out[0] = found[0]
+    strings(text, classes, False, found)
+    out[1] = found[0]
+    strings(text, classes, True, found)
+    out[2], out[3], out[4] = concatenations(text, spans, len(spans), classes), found[1], found[2]
+    out[5] = hex_words(text, classes)
+
+
+@compiled
+def lines_with(text: Any, spans: Any, words: Any, folds: Any, groups: Any, begins: Any, out: Any) -> None:
+    """Count the lines that hold one of the words of each group.
 
     Args:
         text: code points.
         spans: (count, 2) where lines begin and end.
-        count: lines.
-        needles: the words, one after the other; in lower case where case does not count.
-        sizes: their lengths.
-        fold: case does not count.
+        words: (n, longest) code points, zeros after the end of a word; in lower case where case does not count.
+        folds: (n,) whether case counts not, by word.
+        groups: (n,) group of each word.
+        begins: (128,) whether some word begins with a character.
+        out: gets the number of lines by group.
     """
-    found = 0
-    for k in range(count):
-        found += _holds(text, spans[k, 0], spans[k, 1], needles, sizes, fold)
-    return found
+    out[:] = 0
+    for k in range(len(spans)):
+        seen = 0
+        for i in range(spans[k, 0], spans[k, 1]):
+            if text[i] < 128 and begins[text[i]]:
+                for j in range(len(words)):
+                    if _stands(text, i, spans[k, 1], words[j], folds[j]):
+                        seen |= 1 << groups[j]
+        for group in range(len(out)):
+            out[group] += seen >> group & 1
 
 
 @compiled
-def _stands(text: Any, at: int, end: int, word: Any) -> bool:
-    """Say whether a word, an array of code points in lower case, stands at a place, in either case."""
-    if at + len(word) > end:
-        return False
+def _stands(text: Any, at: int, end: int, word: Any, fold: bool) -> bool:
+    """Say whether a word stands at a place, in either case where that does not count."""
     for k in range(len(word)):
+        if word[k] == 0:
+            return True
+        if at + k >= end:
+            return False
         c = text[at + k]
-        if (c + 32 if 65 <= c <= 90 else c) != word[k]:
+        if (c + 32 if fold and 65 <= c <= 90 else c) != word[k]:
             return False
     return True
-
-
-@compiled
-def _holds(text: Any, begin: int, end: int, needles: Any, sizes: Any, fold: bool) -> bool:
-    first = 0
-    for j in range(len(sizes)):
-        word = needles[first : first + sizes[j]]
-        first += sizes[j]
-        for i in range(begin, end - len(word) + 1):
-            c = text[i]
-            if c == word[0] or (fold and c | 32 == word[0]):
-                if fold:
-                    if _stands(text, i, end, word):
-                        return True
-                elif np.array_equal(text[i : i + len(word)], word):
-                    return True
-    return False
 
 
 @compiled

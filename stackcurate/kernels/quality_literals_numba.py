@@ -8,6 +8,18 @@ from __future__ import annotations
 from typing import Any
 
 from stackcurate.kernels.quality_text_numba import FAR, NEWLINE
+from stackcurate.kernels.quality_tokens_numba import (
+    APOSTROPHE,
+    BACKSLASH,
+    DASH,
+    GREATER,
+    HASH_SIGN,
+    LESS,
+    QUOTE,
+    SLASH,
+    STAR,
+    marks,
+)
 from stackcurate.kernels.shingles_numba import compiled
 
 SLASHES, HASH, DASHES, BLOCK, TAKES_NEWLINE, OPEN_BLOCK = 1, 2, 4, 8, 16, 32
@@ -17,8 +29,8 @@ DOUBLE, SINGLE, CHARACTER, BACKTICK, ONE_LINE = 64, 128, 256, 512, 1024
 """Strings between ``"``, between ``'``, one character between ``'``, between backticks; a string ends with its line."""
 DIRECTIVES, EXPRESSIONS, DOCSTRINGS, VERBATIM, ARROWS = 2048, 4096, 8192, 16384, 32768
 """The C preprocessor; regular expressions between slashes; Python; strings such as ``@"..."``; ``<!-- -->``."""
-_QUOTES = (34, 39)
-QUOTE, APOSTROPHE, BACKSLASH, SLASH, STAR, HASH_SIGN, _TICK = 34, 39, 92, 47, 42, 35, 96
+_QUOTES = (QUOTE, APOSTROPHE)
+(_BANG, _TICK) = marks("!`")
 
 
 @compiled
@@ -53,14 +65,14 @@ def comment_end(text: Any, at: int, end: int, style: int) -> int:
     is_line = (c == SLASH and style & SLASHES and pair(text, at, end, SLASH, SLASH)) or (
         c == HASH_SIGN and style & HASH
     )
-    if is_line or (c == 45 and style & DASHES and pair(text, at, end, 45, 45)):
+    if is_line or (c == DASH and style & DASHES and pair(text, at, end, DASH, DASH)):
         stop = line_end(text, at, end)
         while style & DIRECTIVES and stop < end and text[stop - 1] == BACKSLASH:
             stop = line_end(text, stop + 1, end)
         return min(end, stop + (style & TAKES_NEWLINE != 0))
-    if c == 60 and style & ARROWS and pair(text, at + 1, end, 33, 45) and at + 3 < end and text[at + 3] == 45:
+    if c == LESS and style & ARROWS and pair(text, at + 1, end, _BANG, DASH) and at + 3 < end and text[at + 3] == DASH:
         for i in range(at + 4, min(end - 2, at + FAR)):
-            if text[i] == 45 and pair(text, i + 1, end, 45, 62):
+            if text[i] == DASH and pair(text, i + 1, end, DASH, GREATER):
                 return i + 3
     return at
 
@@ -68,13 +80,15 @@ def comment_end(text: Any, at: int, end: int, style: int) -> int:
 @compiled
 def _string_end(text: Any, at: int, end: int, one_line: bool) -> int:
     """Return the end of the string whose quote stands at a place; just after the quote where it is never closed."""
-    i, stop = at + 1, min(end, at + FAR)
+    i, stop, quote = at + 1, min(end, at + FAR), text[at]
     while i < stop:
-        if text[i] == text[at]:
+        if text[i] == quote:
             return i + 1
         if text[i] == NEWLINE and one_line:
             return i
-        i += 2 if text[i] == BACKSLASH else 1
+        if text[i] == BACKSLASH:
+            i += 1
+        i += 1
     return end if one_line else at + 1
 
 
@@ -105,7 +119,9 @@ def triple_end(text: Any, at: int, end: int) -> int:
         return at
     i, end = at + 3, min(end, at + FAR)
     while i + 2 < end:
-        if text[i] == quote and text[i + 1] == quote and text[i + 2] == quote:
+        while i + 2 < end and text[i] != quote and text[i] != BACKSLASH:  # quick, since it steps by one alone
+            i += 1
+        if i + 2 < end and text[i] == quote and text[i + 1] == quote and text[i + 2] == quote:
             return i + 3
         i += 2 if text[i] == BACKSLASH else 1
     return at

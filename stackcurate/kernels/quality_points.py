@@ -1,4 +1,4 @@
-"""A text as an array of code points, as the compiled loops of the signals read it.
+"""What Python says of each character, and the lines and words of a text, for the compiled loops of the signals.
 
 Import this module and the others that import it inside functions: numba takes a third of a second.
 """
@@ -15,13 +15,13 @@ import regex
 from numpy.typing import NDArray
 
 from stackcurate.kernels import quality_text_numba as bits
+from stackcurate.kernels.code_points import CodePoints, code_points
 from stackcurate.kernels.quality_lines_numba import lines
 
-CodePoints = NDArray[np.uint32]
 Spans = NDArray[np.int64]
 
 _DROPPED = bytes(c for c in range(32) if c not in (8, 9, 10, 11, 12, 13, 27))
-_SPACED = bytes(ord(" ") if chr(c) in string.punctuation else c for c in range(256))
+_SPACED = bytes(ord(" ") if chr(c) in string.punctuation else c for c in range(256)).lower()
 _WIDE = re.compile("[\u3001\u3002\u2018\u2019\u201c\u201d\u2009\u200b\u300a-\u300d\u3010\u3011" + "".join(
     re.escape(chr(ord(mark) + 0xFEE0)) for mark in string.punctuation
 ) + "]")  # fmt: skip
@@ -45,23 +45,11 @@ def classes() -> NDArray[np.uint8]:
     return found
 
 
-def code_points(text: str) -> CodePoints:
-    """Return a text as code points."""
-    if text.isascii():
-        return np.frombuffer(text.encode(), np.uint8).astype(np.uint32)
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).copy()  # writable, like all others
-
-
-def as_text(points: CodePoints) -> str:
-    """Return code points as a text."""
-    return points.tobytes().decode("utf-32-le", "surrogatepass")
-
-
 def as_words(text: str) -> CodePoints:
     """Return a text in lower case, spaces in place of punctuation, without control characters."""
     spaced = text.encode("utf-8", "surrogatepass").translate(_SPACED, _DROPPED)
     if text.isascii():
-        return np.frombuffer(spaced.lower(), np.uint8).astype(np.uint32)
+        return np.frombuffer(spaced, np.uint8).astype(np.uint32)
     wide = _WIDE.sub(" ", spaced.decode("utf-8", "surrogatepass")).replace("\u202c", "").lower()
     return code_points(unicodedata.normalize("NFKC", wide))
 

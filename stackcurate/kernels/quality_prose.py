@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackcurate.kernels import quality_prose_numba as loops
+from stackcurate.kernels.code_points import code_points
 from stackcurate.kernels.quality_lines_numba import repeated_lines
-from stackcurate.kernels.quality_points import classes, code_points, lines_of
+from stackcurate.kernels.quality_points import classes, lines_of
 from stackcurate.kernels.quality_shared import Signals, share
 from stackcurate.kernels.quality_text_numba import hex_words, words
 
@@ -29,6 +30,8 @@ _BULLETS = frozenset(map(chr, [
     *range(0x25D0, 0x25D7), 0x25D8, 0x25D9, *range(0x25E2, 0x25E7), 0x25EF, 0x2611, 0x2612, 0x29BE, 0x2B1B, 0x2B1C,
     0x2B1E, 0x2B1F, 0x2B24,
 ]))  # fmt: skip
+_SLOTS = 1 << 12
+"""For some hundred stop words."""
 _RELATED = frozenset(("readme", "notes", "todo", "description", "cmakelists", "read.me"))
 
 
@@ -51,10 +54,14 @@ def text_signals(text: str, name: str) -> Signals:
         "frac_chars_hyperlink_html_tag": share(links, len(text)),
         "frac_words_full_bracket": share(brackets, total), "frac_words_all_caps": share(capitals, total),
         "frac_words_redpajama_stop": stops / total if total else 0,
-        "frac_lines_end_with_readmore": share(len(_GOES_ON.findall(text)), lines),
+        "frac_lines_end_with_readmore": share(len(_GOES_ON.findall(text)) if _may_go_on(text) else 0, lines),
         "frac_lines_start_with_bullet": share(_listed(text), lines),
         "cate_code_related_file_name": "requirement" in stem or stem in _RELATED,
     }  # fmt: skip
+
+
+def _may_go_on(text: str) -> bool:
+    return not text.isascii() or _MORE[0] in text
 
 
 def _listed(text: str) -> int:
@@ -67,4 +74,5 @@ def _stop_words() -> NDArray[np.uint64]:
     listed = package_files("stackcurate").joinpath("data", "quality", "stopwords-en.txt").read_text(encoding="utf-8")
     points = code_points("\n".join(word for word in listed.split() if "'" not in word))
     hashes, lengths = np.empty(len(points), np.uint64), np.empty(len(points), np.int32)
-    return np.sort(hashes[: words(points, classes(), hashes, lengths)])
+    table: NDArray[np.uint64] = loops.hash_table(hashes[: words(points, classes(), hashes, lengths)], _SLOTS)
+    return table

@@ -114,16 +114,30 @@ def _addresses(text: Any, classes: Any) -> int:
 
 
 @compiled
-def listed(hashes: Any, count: int, stop_words: Any) -> int:
-    """Count the words that stand in an ascending list.
+def listed(hashes: Any, count: int, table: Any) -> int:
+    """Count the words that stand in a list.
 
     Args:
         hashes: of the words.
         count: words.
-        stop_words: ascending hashes.
+        table: as `hash_table` gives it.
     """
-    found = 0
+    found, mask = 0, np.uint64(len(table) - 1)
     for i in range(count):
-        k = np.searchsorted(stop_words, hashes[i])
-        found += k < len(stop_words) and stop_words[k] == hashes[i]
+        slot = hashes[i] & mask
+        while table[slot] and table[slot] != hashes[i]:
+            slot = (slot + np.uint64(1)) & mask
+        found += table[slot] == hashes[i]
     return found
+
+
+@compiled
+def hash_table(hashes: Any, size: int) -> Any:
+    """Return hashes, none of them 0, as a table that is searched from the slot of their last bits on; a power of 2."""
+    table, mask = np.zeros(size, np.uint64), np.uint64(size - 1)
+    for i in range(len(hashes)):
+        slot = hashes[i] & mask
+        while table[slot]:
+            slot = (slot + np.uint64(1)) & mask
+        table[slot] = hashes[i]
+    return table

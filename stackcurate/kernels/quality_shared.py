@@ -7,7 +7,8 @@ import re
 import numpy as np
 
 from stackcurate.kernels import quality_text_numba as loops
-from stackcurate.kernels.quality_points import as_words, classes, code_points
+from stackcurate.kernels.code_points import code_points
+from stackcurate.kernels.quality_points import as_words, classes
 
 Signals = dict[str, float | None]
 

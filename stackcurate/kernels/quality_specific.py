@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from stackcurate.kernels import quality_declarations_numba as loops
 from stackcurate.kernels import quality_functions_numba as heads
-from stackcurate.kernels.quality_points import CodePoints, Spans
+from stackcurate.kernels.code_points import CodePoints
+from stackcurate.kernels.quality_points import Spans
 from stackcurate.kernels.quality_shared import Signals, share
 
 _HEADERS = (".h", ".hpp", ".hxx", ".hh", ".h++")
@@ -33,24 +33,24 @@ _SPACES = " \t\n\r\f\v"
 
 def html_signals(text: str) -> Signals:
     """Measure the visible text of an HTML page."""
-    visible = sum(map(len, _visible(text)))
+    visible = _visible(text)
     return {"cate_ast": 1, "num_chars_text": visible, "frac_words_text": share(visible, len(text))}
 
 
-def _visible(text: str) -> Iterator[str]:
-    """Yield the texts between the tags; spaces alone count as one, but for those in `pre` and `textarea`."""
-    last, kept = 0, False
+def _visible(text: str) -> int:
+    """Return the characters between the tags; spaces alone count as one, but for those in `pre` and `textarea`."""
+    total, last, kept, may_keep = 0, 0, False, _KEEPS_SPACES.search(text) is not None
     for match in _MARKUP.finditer(text):
-        yield from _piece(text[last : match.start()], kept)
-        last = match.end()
-        if found := _KEEPS_SPACES.match(match[0]):
+        begin, end = match.span()
+        total += _length(text[last:begin], kept) if begin > last else 0
+        last = end
+        if may_keep and (found := _KEEPS_SPACES.match(text, begin)):
             kept = not found[1]
-    yield from _piece(text[last:], kept)
+    return total + _length(text[last:], kept)
 
 
-def _piece(piece: str, kept: bool) -> Iterator[str]:
-    if piece:
-        yield html.unescape(piece) if kept or piece.strip(_SPACES) else " "
+def _length(piece: str, kept: bool) -> int:
+    return len(html.unescape(piece)) if kept or piece.strip(_SPACES) else min(len(piece), 1)
 
 
 def c_signals(points: CodePoints, code: str, spans: Spans, name: str, classes: Any) -> Signals:

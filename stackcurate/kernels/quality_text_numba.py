@@ -14,7 +14,7 @@ from stackcurate.kernels.shingles_numba import GOLDEN, MIX_1, compiled
 U32, U64 = np.uint32, np.uint64
 ALPHA, DIGIT, SPACE, WORD, UPPER, LOWER, BASE64, HEX = 1, 2, 4, 8, 16, 32, 64, 128
 NEWLINE = 10
-_BACKSLASH = 92
+_BACKSLASH, _X, _U = 92, 120, 117
 FAR = 1 << 15
 """Characters between begin and end of what is looked for: a text of begins alone must not take for ever."""
 GRAMS = 10
@@ -86,13 +86,15 @@ def tally(grams: Any, count: int, room: Any) -> int:
     mask, distinct = U64(size - 1), 0
     for k in range(count):
         slot = ((grams[k] * MIX_1) >> U64(20)) & mask
-        while slots[slot] >= 0 and keys[slots[slot]] != grams[k]:
+        number = slots[slot]
+        while number >= 0 and keys[number] != grams[k]:
             slot = (slot + U64(1)) & mask
-        if slots[slot] < 0:
-            slots[slot], keys[distinct], counts[distinct] = distinct, grams[k], 0
+            number = slots[slot]
+        if number < 0:
+            slots[slot], keys[distinct], counts[distinct], number = distinct, grams[k], 0, distinct
             distinct += 1
-        which[k] = slots[slot]
-        counts[which[k]] += 1
+        which[k] = number
+        counts[number] += 1
     return distinct
 
 
@@ -122,12 +124,15 @@ def repetition(hashes: Any, lengths: Any, n: int, out: Any) -> None:
     _, _, counts, which = room
     out[:] = 0
     out[0] = distinct
+    terms = np.zeros(counts[:distinct].max() + 1)  # by how often a word comes: logarithms take long
     for k in range(distinct):
-        share = counts[k] / n
-        out[1] -= share * np.log(share)
+        if terms[counts[k]] == 0:
+            share = counts[k] / n
+            terms[counts[k]] = share * np.log(share)
+        out[1] -= terms[counts[k]]
     count = n
     for length in range(2, GRAMS + 1):
-        kept = 0
+        kept: Any = np.int64(0)  # not a literal, for which numba would compile `tally` anew
         for k in range(count):  # a run comes again only where all but its last word do
             if counts[which[k]] > 1 and at[k] + length <= n:
                 grams[kept] = grams[k] * GOLDEN + hashes[at[k] + length - 1]
@@ -206,24 +211,40 @@ def hex_words(text: Any, classes: Any) -> int:
 @compiled
 def encoded(text: Any, classes: Any) -> bool:
     """Say whether a text is encoded data: one long run of it, or more than half of the text."""
-    matched, longest, run, before, bytes_end, escapes_end = 0, 0, 0, 0, 0, 0
-    for i in range(len(text)):
+    matched, longest = _base64(text, classes)
+    before, bytes_end, escapes_end, n = 0, 0, 0, len(text)
+    for i in range(n - 2):
         kind = classes[text[i]]
-        if kind & BASE64:
-            run += 1
-        if run >= _BASE64_RUN and (not kind & BASE64 or i + 1 == len(text)):
-            matched, longest = matched + run, max(longest, run)
-        if not kind & BASE64:
-            run = 0
         is_escape, begins_word = text[i] == _BACKSLASH, kind & HEX and not before & WORD
         before = kind
-        if (is_escape or begins_word) and i >= bytes_end:
+        if not is_escape and not begins_word:
+            continue
+        following = text[i + 1]
+        if i >= bytes_end and (
+            following == _X or (begins_word and classes[following] & HEX and not classes[text[i + 2]] & WORD)
+        ):
             bytes_end = _run_end(text, i, False, classes)
             matched, longest = matched + bytes_end - i, max(longest, bytes_end - i)
-        if is_escape and i >= escapes_end:
+        if is_escape and following == _U and i >= escapes_end:
             escapes_end = _run_end(text, i, True, classes)
             matched, longest = matched + escapes_end - i, max(longest, escapes_end - i)
-    return longest > _LONG_RUN or 2 * matched > len(text)
+    return bool(longest > _LONG_RUN or 2 * matched > n)
+
+
+@compiled
+def _base64(text: Any, classes: Any) -> Any:
+    """Return the characters in runs of base64, and in the longest."""
+    matched, longest, at = 0, 0, _BASE64_RUN - 1
+    while at < len(text):  # of so many characters in a row, one stands where this looks
+        begin, stop = at, at
+        while stop < len(text) and classes[text[stop]] & BASE64:
+            stop += 1
+        while stop > at and begin > 0 and classes[text[begin - 1]] & BASE64:
+            begin -= 1
+        if stop - begin >= _BASE64_RUN:
+            matched, longest = matched + stop - begin, max(longest, stop - begin)
+        at = stop + _BASE64_RUN
+    return matched, longest
 
 
 @compiled

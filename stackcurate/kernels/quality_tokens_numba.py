@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from stackcurate.kernels.quality_text_numba import FAR, SPACE, WORD
 from stackcurate.kernels.shingles_numba import compiled
 
 NONE = -1
 """In place of where something ends: it does not stand there."""
-STAR, OPEN, CLOSE, COMMA, BRACE = 42, 40, 41, 44, 123
 
 
 def number(word: str) -> int:
@@ -24,9 +25,18 @@ def number(word: str) -> int:
     return h
 
 
-def numbers(words: str) -> tuple[int, ...]:
-    """Return the numbers of some words."""
-    return tuple(map(number, words.split()))
+def numbers(words: str) -> tuple[Any, ...]:
+    """Return the numbers of some words, as `marks` does."""
+    return tuple(np.int64(number(word)) for word in words.split())
+
+
+def marks(text: str) -> tuple[Any, ...]:
+    """Return code points as numbers of NumPy: for each literal that it gets, numba compiles a function anew."""
+    return tuple(np.int64(ord(char)) for char in text)
+
+
+STAR, OPEN, CLOSE, COMMA, BRACE, CLOSING_BRACE, COLON, SEMICOLON, EQUALS = marks("*(),{}:;=")
+LESS, GREATER, HASH_SIGN, QUOTE, APOSTROPHE, BACKSLASH, SLASH, DASH = marks("<>#\"'\\/-")
 
 
 @compiled

@@ -12,6 +12,14 @@ quality = Stage(
     reads=("content",),
     config=QualityConfig,
     kernel="quality:measure",
-    modules=("kernels.content",),
+    modules=(
+        "kernels.code_points",
+        "kernels.content",
+        "kernels.quality_measures_numba",
+        "kernels.quality_text_numba",
+        "kernels.quality_tokens_numba",
+        "kernels.shingles_numba",
+    ),
+    requires=("python",),
     metrics={"binary": "count_if(encoding is null)", "ai_marked": "count_if(ai_mark is not null)"},
 )

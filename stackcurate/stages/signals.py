@@ -13,6 +13,7 @@ signals = Stage(
     config=SignalsConfig,
     kernel="quality_signals:measure_signals",
     modules=(
+        "kernels.code_points",
         "kernels.content",
         "kernels.quality_code",
         "kernels.quality_comments_numba",
@@ -28,11 +29,13 @@ signals = Stage(
         "kernels.quality_shared",
         "kernels.quality_specific",
         "kernels.quality_styles",
+        "kernels.quality_syntax_numba",
+        "kernels.quality_syntax_tokens_numba",
         "kernels.quality_text_numba",
         "kernels.quality_tokens_numba",
         "kernels.shingles_numba",
     ),
     data=("quality",),
-    requires=("regex",),
+    requires=("python", "regex"),
     metrics={"measured": "count_if(signals is not null)"},
 )

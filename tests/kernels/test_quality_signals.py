@@ -16,13 +16,14 @@ import pyarrow as pa
 import pytest
 
 from stackcurate import schema
+from stackcurate.kernels.code_points import as_text, code_points
 from stackcurate.kernels.quality_code import split
 from stackcurate.kernels.quality_declarations_numba import CLASSES, declarations
 from stackcurate.kernels.quality_functions_numba import JAVA as LANGUAGE
 from stackcurate.kernels.quality_functions_numba import mains
 from stackcurate.kernels.quality_literals_numba import BLOCK, SLASHES, comment_end
 from stackcurate.kernels.quality_opencoder import RULES
-from stackcurate.kernels.quality_points import as_text, classes, code_points, lines_of
+from stackcurate.kernels.quality_points import classes, lines_of
 from stackcurate.kernels.quality_policy import QualityPolicy, reasons
 from stackcurate.kernels.quality_prose_numba import ends
 from stackcurate.kernels.quality_signals import SignalsConfig, measure_signals
