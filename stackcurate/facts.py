@@ -182,31 +182,29 @@ def ensure_clusters(build: Build, files: DataFrame, languages: DataFrame) -> tup
     """
     config = build.config[near_dups.section]
     blobs = files.select("blob_id", "size").dropDuplicates(["blob_id"]).persist()
-    members = blobs.select("blob_id")
+    compared = blobs.select("blob_id")
     if config.within_language:
-        members = files.join(languages, "file_id").select("blob_id", "language").dropDuplicates()
-    digest, inputs = near_dups.digest(build.config.sections), _set_digest(members, *members.columns)
+        compared = files.join(languages, "file_id").select("blob_id", "language").dropDuplicates()
+    digest, inputs = near_dups.digest(build.config.sections), _set_digest(compared, *compared.columns)
     bands = ensure(build, near_dup_bands, blobs)
     if not runs(build.workspace, schema.NEAR_DUPS.name, digest=digest, inputs=inputs):
         with build.progress(near_dups.name, blobs.count()) as on_rows:
             before = runs(build.workspace, schema.NEAR_DUPS.name, digest=digest)
             earlier = _rows(build, schema.NEAR_DUPS, before[-1:]) if before and not config.within_language else None
-            generations = blobs.selectExpr("blob_id", "0 as generation")
-            if earlier is not None:
-                changed = changed_members(blobs, earlier).persist()
-                generations = changed.where("present").select("blob_id", "generation")
+            members = changed_members(blobs, earlier).persist()
             if not runs(build.workspace, schema.NEAR_DUP_EDGES.name, digest=digest, inputs=inputs):
                 run = build.next_run(schema.NEAR_DUP_EDGES, digest, inputs)
                 if earlier is None:
-                    edges = _similar(build, candidates(bands.join(members, "blob_id"), blobs, config))
+                    edges = _similar(build, candidates(bands.join(compared, "blob_id"), blobs, config))
                 else:
                     known = _edge_runs(build, digest, before[-1].inputs)
-                    edges, run = _more_edges(build, changed, known, run)
+                    edges, run = _more_edges(build, members, known, run)
                 write(edges, build.workspace, schema.NEAR_DUP_EDGES, run)
             labels = _labels(build, blobs.count(), _edge_runs(build, digest, inputs))
-            clustered = with_clusters(generations, labels)
+            clustered = with_clusters(members.where("present"), labels)
             run = build.next_run(schema.NEAR_DUPS, digest, inputs)
             write(clustered, build.workspace, schema.NEAR_DUPS, run, on_rows=on_rows)
+            members.unpersist()
     blobs.unpersist()
     found = runs(build.workspace, schema.NEAR_DUPS.name, digest=digest, inputs=inputs)
     edges = _rows(build, schema.NEAR_DUP_EDGES, _edge_runs(build, digest, inputs))

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from stackcurate import schema
 from stackcurate.blobs import CHUNK_BYTES, BlobReader
 from stackcurate.kernels import bloom
-from stackcurate.kernels.blocks import Rows, unpack
+from stackcurate.kernels.blocks import Rows, rows_of
 from stackcurate.kernels.buckets import member_blocks, pair_blocks, touching, whole_keys
 from stackcurate.kernels.minhash import NearDupConfig
 from stackcurate.kernels.pair_ends import NAMED, blob_blocks, by_family, names, with_left, with_right
@@ -53,7 +53,7 @@ near_dup_bands = Stage(
 
 
 def candidates(bands: DataFrame, blobs: DataFrame, config: NearDupConfig) -> DataFrame:
-    """Return the distinct pairs of blobs that share a band, in blocks: for `pairs` and `verify`.
+    """Return the distinct pairs of blobs that share a band, in blocks: for `unverified` and `verify`.
 
     In a bucket of more than `full_bucket` members the later ones meet only its first `anchors`: the number of pairs
     grows with the members, not with their square. Without `verify`, the first member of a bucket meets all others,
@@ -102,16 +102,18 @@ def _bands_of(batches: Batches, *, ids: pa.StringArray) -> Batches:
         yield batch.filter(wanted).select(["bands"])
 
 
-def changed_members(blobs: DataFrame, earlier: DataFrame) -> DataFrame:
+def changed_members(blobs: DataFrame, earlier: DataFrame | None) -> DataFrame:
     """Return what takes part in an earlier run or in this one.
 
     Args:
         blobs: blob_id and size of what takes part now.
-        earlier: `near_dups` of the earlier run.
+        earlier: `near_dups` of the earlier run, if there is any.
 
     Returns:
         blob_id, size, `generation`, and the flags `known` (took part then) and `present` (takes part now).
     """
+    if earlier is None:
+        return blobs.selectExpr("blob_id", "size", "0 as generation", "false as known", "true as present")
     now = blobs.selectExpr("blob_id", "size", "true as present")
     then = earlier.selectExpr("blob_id", "generation", "true as known")
     generation = f"coalesce(generation, {next_generation(earlier)}) as generation"
@@ -186,7 +188,7 @@ _HELD_PAIRS = 1 << 20
 
 
 def _verify(batches: Batches, *, config: NearDupConfig, blobs: BlobReader) -> Batches:
-    for held in _gathered(unpack(batches, NAMED)):
+    for held in _gathered(rows_of(batch["block"], NAMED) for batch in batches):
         for rows in _bounded(held):
             left, right = names(rows)
             ids = pa.concat_arrays([left, right]).unique().sort()
