@@ -105,12 +105,11 @@ def ensure(
         complete: adds columns that the stage reads to those of the keys that lack facts.
     """
     known = build.read(stage.table, build.stored(stage)).select(*stage.table.key)
-    missing = keys.join(known, list(stage.table.key), "left_anti").persist()
+    missing = keys.join(known, list(stage.table.key), "left_anti")
     total = missing.count()
     if total:
         run = build.next_run(stage.table, stage.digest(build.config.sections))
         _compute(build, stage, complete(missing) if complete else missing, run, total)
-    missing.unpersist()
     return build.read(stage.table, build.stored(stage))
 
 
@@ -191,7 +190,9 @@ def ensure_clusters(build: Build, files: DataFrame, languages: DataFrame) -> tup
         with build.progress(near_dups.name, blobs.count()) as on_rows:
             before = runs(build.workspace, schema.NEAR_DUPS.name, digest=digest)
             earlier = _rows(build, schema.NEAR_DUPS, before[-1:]) if before and not config.within_language else None
-            members = changed_members(blobs, earlier).persist()
+            members = blobs.selectExpr("blob_id", "0 as generation")
+            if earlier is not None:
+                members = changed_members(blobs, earlier).persist()
             if not runs(build.workspace, schema.NEAR_DUP_EDGES.name, digest=digest, inputs=inputs):
                 run = build.next_run(schema.NEAR_DUP_EDGES, digest, inputs)
                 if earlier is None:
@@ -201,10 +202,11 @@ def ensure_clusters(build: Build, files: DataFrame, languages: DataFrame) -> tup
                     edges, run = _more_edges(build, members, known, run)
                 write(edges, build.workspace, schema.NEAR_DUP_EDGES, run)
             labels = _labels(build, blobs.count(), _edge_runs(build, digest, inputs))
-            clustered = with_clusters(members.where("present"), labels)
+            clustered = with_clusters(members if earlier is None else members.where("present"), labels)
             run = build.next_run(schema.NEAR_DUPS, digest, inputs)
             write(clustered, build.workspace, schema.NEAR_DUPS, run, on_rows=on_rows)
-            members.unpersist()
+            if earlier is not None:
+                members.unpersist()
     blobs.unpersist()
     found = runs(build.workspace, schema.NEAR_DUPS.name, digest=digest, inputs=inputs)
     edges = _rows(build, schema.NEAR_DUP_EDGES, _edge_runs(build, digest, inputs))

@@ -82,8 +82,7 @@ def added_candidates(bands: Scan, members: DataFrame, config: NearDupConfig) -> 
     """
     touched = _touched(bands, members.where("known <> present").select("blob_id"))
     near = bands(partial(touching, touched=touched), "blob_id string, bands array<long>, whole long")
-    met = near.join(members, "blob_id").persist()  # looked at for bands, and for both ends
-    return _ended(_met(met.drop("size"), config), met.where("present"))
+    return _ended(_met(near.join(members.drop("size"), "blob_id"), config), members.where("present"))
 
 
 def _touched(bands: Scan, changed: DataFrame) -> bloom.Blocks | None:
@@ -102,18 +101,16 @@ def _bands_of(batches: Batches, *, ids: pa.StringArray) -> Batches:
         yield batch.filter(wanted).select(["bands"])
 
 
-def changed_members(blobs: DataFrame, earlier: DataFrame | None) -> DataFrame:
+def changed_members(blobs: DataFrame, earlier: DataFrame) -> DataFrame:
     """Return what takes part in an earlier run or in this one.
 
     Args:
         blobs: blob_id and size of what takes part now.
-        earlier: `near_dups` of the earlier run, if there is any.
+        earlier: `near_dups` of the earlier run.
 
     Returns:
         blob_id, size, `generation`, and the flags `known` (took part then) and `present` (takes part now).
     """
-    if earlier is None:
-        return blobs.selectExpr("blob_id", "size", "0 as generation", "false as known", "true as present")
     now = blobs.selectExpr("blob_id", "size", "true as present")
     then = earlier.selectExpr("blob_id", "generation", "true as known")
     generation = f"coalesce(generation, {next_generation(earlier)}) as generation"
