@@ -7,8 +7,8 @@ what it has not seen.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -54,12 +54,14 @@ class Build:
         workspace: where it is built.
         progress: shows the stages.
         used: by table, the runs that were read last; a correction reads the same ones.
+        kept: what Spark keeps at hand until the build ends.
     """
 
     config: Config
     workspace: Workspace
     progress: Progress = silent
     used: dict[str, list[str]] = field(default_factory=dict)
+    kept: list[DataFrame] = field(default_factory=list)
 
     @cached_property
     def spark(self) -> SparkSession:
@@ -86,11 +88,27 @@ class Build:
         self.used[table.name] = [run.run_id for run in found]
         return read(self.spark, self.workspace, table, found)
 
+    def keep(self, rows: DataFrame) -> DataFrame:
+        """Have Spark keep rows that are looked at several times."""
+        self.kept.append(rows.persist())
+        return rows
+
     def next_run(self, table: schema.Table, digest: str, inputs: str | None = None) -> Run:
         """Return a fresh run; one that crashed is overwritten, one that is complete never."""
         numbers = [int(run.run_id.rpartition("-")[2]) for run in runs(self.workspace, table.name, digest=digest)]
         number = max(numbers, default=-1) + 1
         return Run(table=table.name, run_id=f"{digest[:16]}-{number:05d}", digest=digest, inputs=inputs)
+
+
+@contextmanager
+def building(config: Config, workspace: Workspace, progress: Progress) -> Iterator[Build]:
+    """Yield a build, and let go at its end of what Spark keeps for it: a session may see many builds."""
+    build = Build(config, workspace, progress)
+    try:
+        yield build
+    finally:
+        for rows in reversed(build.kept):
+            rows.unpersist()
 
 
 def ensure(
@@ -180,7 +198,7 @@ def ensure_clusters(build: Build, files: DataFrame, languages: DataFrame) -> tup
         languages: as `language`.
     """
     config = build.config[near_dups.section]
-    blobs = files.select("blob_id", "size").dropDuplicates(["blob_id"]).persist()
+    blobs = build.keep(files.select("blob_id", "size").dropDuplicates(["blob_id"]))
     compared = blobs.select("blob_id")
     if config.within_language:
         compared = files.join(languages, "file_id").select("blob_id", "language").dropDuplicates()
@@ -192,7 +210,7 @@ def ensure_clusters(build: Build, files: DataFrame, languages: DataFrame) -> tup
             earlier = _rows(build, schema.NEAR_DUPS, before[-1:]) if before and not config.within_language else None
             members = blobs.selectExpr("blob_id", "0 as generation")
             if earlier is not None:
-                members = changed_members(blobs, earlier).persist()
+                members = build.keep(changed_members(blobs, earlier))
             if not runs(build.workspace, schema.NEAR_DUP_EDGES.name, digest=digest, inputs=inputs):
                 run = build.next_run(schema.NEAR_DUP_EDGES, digest, inputs)
                 if earlier is None:
@@ -205,9 +223,6 @@ def ensure_clusters(build: Build, files: DataFrame, languages: DataFrame) -> tup
             clustered = with_clusters(members if earlier is None else members.where("present"), labels)
             run = build.next_run(schema.NEAR_DUPS, digest, inputs)
             write(clustered, build.workspace, schema.NEAR_DUPS, run, on_rows=on_rows)
-            if earlier is not None:
-                members.unpersist()
-    blobs.unpersist()
     found = runs(build.workspace, schema.NEAR_DUPS.name, digest=digest, inputs=inputs)
     edges = _rows(build, schema.NEAR_DUP_EDGES, _edge_runs(build, digest, inputs))
     return build.read(schema.NEAR_DUPS, found), edges

@@ -15,7 +15,16 @@ import pyarrow as pa
 from stackcurate import schema
 from stackcurate.config import Config, load, setting
 from stackcurate.errors import SourceError, WorkspaceError, plain_errors
-from stackcurate.facts import Build, Progress, ensure, ensure_clusters, ensure_languages, ensure_licenses, silent
+from stackcurate.facts import (
+    Build,
+    Progress,
+    building,
+    ensure,
+    ensure_clusters,
+    ensure_languages,
+    ensure_licenses,
+    silent,
+)
 from stackcurate.kernels.attribution import AttributionConfig
 from stackcurate.kernels.license_policy import PolicyConfig
 from stackcurate.kernels.malware_policy import MalwarePolicy
@@ -93,12 +102,11 @@ def build(config: Config, progress: Progress = silent, *, replace: bool = False)
     inputs = discover(config["sources"].inputs)
     workspace = open_workspace(config["workspace"].path)
     digest = build_digest(config, inputs)
-    with plain_errors(workspace.root), locked(workspace):
+    with plain_errors(workspace.root), locked(workspace), building(config, workspace, progress) as under_way:
         found = find_release(workspace, config["release"].version, digest, replace=replace)
         if found:
             return found
         record_requests(workspace, given_requests(config))
-        under_way = Build(config, workspace, progress)
         files, repos = take_in(under_way, inputs)
         facts: dict[str, DataFrame] = {}
         *_, decided = steps(under_way, files, repos, facts)
@@ -131,8 +139,7 @@ def run_until(config: Config, stage: Stage, progress: Progress = silent) -> dict
     """
     inputs = discover(config["sources"].inputs)
     workspace = open_workspace(config["workspace"].path)
-    with plain_errors(workspace.root), locked(workspace):
-        under_way = Build(config, workspace, progress)
+    with plain_errors(workspace.root), locked(workspace), building(config, workspace, progress) as under_way:
         files, repos = take_in(under_way, inputs)
         facts: dict[str, DataFrame] = {}
         for _ in steps(under_way, files, repos, facts, with_signals=stage is signals):
@@ -153,8 +160,8 @@ def collect(config: Config, progress: Progress = silent) -> list[tuple[str, str 
     """
     inputs = discover(config["sources"].inputs)
     workspace = open_workspace(config["workspace"].path)
-    with plain_errors(workspace.root), locked(workspace):
-        files, repos = take_in(Build(config, workspace, progress), inputs)
+    with plain_errors(workspace.root), locked(workspace), building(config, workspace, progress) as under_way:
+        files, repos = take_in(under_way, inputs)
         counted = {"repositories": repos, "files": files}
         rows = {name: table.groupBy("error").count().collect() for name, table in counted.items()}
         return [(name, row["error"], row["count"]) for name, found in rows.items() for row in found]
@@ -175,7 +182,7 @@ def steps(
     named = read(under_way.spark, under_way.workspace, schema.REPOS, runs(under_way.workspace, schema.REPOS.name))
     out = facts["opt_outs"] = opt_outs(files, config["opt_outs"], repos=named, requests=requests)
     yield None
-    readable = files.where("blob_id is not null").persist()
+    readable = under_way.keep(files.where("blob_id is not null"))
     scanned = with_scanned_as(readable.select("path", "blob_id", "size")).dropDuplicates(["blob_id", "scanned_as"])
     facts["license_scan"] = ensure(under_way, license_scan, scanned)
     yield None
@@ -195,7 +202,7 @@ def steps(
     facts["near_dup_bands"] = under_way.read(near_dup_bands.table, under_way.stored(near_dup_bands))
     yield None
     if config["opt_outs"].copies == ALL_COPIES:
-        facts["opt_outs"] = over_clusters(out, files, facts["near_dups"]).persist()
+        facts["opt_outs"] = under_way.keep(over_clusters(out, files, facts["near_dups"]))
     yield settle(under_way, files, repos, facts, edges)
 
 
@@ -209,7 +216,7 @@ def take_in(under_way: Build, inputs: list[Input]) -> tuple[DataFrame, DataFrame
     for table in (schema.FILES, schema.REPOS):
         rows = under_way.read(table, runs(under_way.workspace, table.name)).join(current, "input_id", "left_semi")
         rows = without_superseded(rows) if table is schema.REPOS else rows
-        tables.append(_first_of_each(rows, table).select(*table.columns.names).persist())
+        tables.append(under_way.keep(_first_of_each(rows, table).select(*table.columns.names)))
     return tables[0], tables[1]
 
 
@@ -312,7 +319,7 @@ def settle(
     deciding, rejected = dict(facts), list[pa.Table]()
     while True:
         judged, threshold = judge(files, deciding, config), config["near_dups"].threshold
-        elected = elect_files(judged, repos, facts["near_dups"], edges, threshold).persist()
+        elected = under_way.keep(elect_files(judged, repos, facts["near_dups"], edges, threshold))
         kept = elected.where("reason is null").select(*schema.FILES.columns.names)
         for stage in LATE:
             facts[stage.name] = ensure(under_way, stage, _blobs(kept))
@@ -320,7 +327,6 @@ def settle(
         found = _rejected(judge(kept, facts, config))
         if not found.num_rows:
             return with_allowed(elected, facts["malware"], config)
-        elected.unpersist()
         rejected.append(found)
         ids = frame(under_way.spark, pa.concat_tables(rejected))
         deciding |= {stage.name: facts[stage.name].join(ids, "blob_id", "left_semi") for stage in LATE}

@@ -49,9 +49,9 @@ def export(build: Build, decided: DataFrame, repos: DataFrame, facts: Mapping[st
     config = build.config["release"]
     claims = repos.select("repo_id", "revision", *_FROM_REPOS)
     kept = decided.where("reason is null").join(claims, ["repo_id", "revision"], "left")
-    assigned = assign(kept, config.shard_bytes, settled_counts(build.workspace, config.shards_of)).persist()
+    assigned = build.keep(assign(kept, config.shard_bytes, settled_counts(build.workspace, config.shards_of)))
     total = assigned.count()
-    decisions = _decisions(decided, assigned).persist()
+    decisions = build.keep(_decisions(decided, assigned))
     funnel = make_funnel(decisions, decided, repos)
     looked_for = items_looked_for(build.config["contamination"])
     funnel["benchmarks"] = contaminated(decided, facts["contamination"], looked_for)
