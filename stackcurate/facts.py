@@ -208,7 +208,7 @@ def ensure_clusters(build: Build, files: DataFrame, languages: DataFrame) -> tup
         with build.progress(near_dups.name, blobs.count()) as on_rows:
             before = runs(build.workspace, schema.NEAR_DUPS.name, digest=digest)
             earlier = _rows(build, schema.NEAR_DUPS, before[-1:]) if before and not config.within_language else None
-            members = blobs.selectExpr("blob_id", "0 as generation")
+            members = blobs.selectExpr("blob_id", "0 as generation", "true as present")
             if earlier is not None:
                 members = build.keep(changed_members(blobs, earlier))
             if not runs(build.workspace, schema.NEAR_DUP_EDGES.name, digest=digest, inputs=inputs):
@@ -220,7 +220,7 @@ def ensure_clusters(build: Build, files: DataFrame, languages: DataFrame) -> tup
                     edges, run = _more_edges(build, members, known, run)
                 write(edges, build.workspace, schema.NEAR_DUP_EDGES, run)
             labels = _labels(build, blobs.count(), _edge_runs(build, digest, inputs))
-            clustered = with_clusters(members if earlier is None else members.where("present"), labels)
+            clustered = with_clusters(members.where("present"), labels)
             run = build.next_run(schema.NEAR_DUPS, digest, inputs)
             write(clustered, build.workspace, schema.NEAR_DUPS, run, on_rows=on_rows)
     found = runs(build.workspace, schema.NEAR_DUPS.name, digest=digest, inputs=inputs)

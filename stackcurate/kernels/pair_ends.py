@@ -55,11 +55,12 @@ def with_right(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         blobs, pairs = _of_kind(stretch, False, BLOB), distinct(_of_kind(stretch, True, PAIR))
         _, first, place = np.unique(pairs["right"], return_index=True, return_inverse=True)
         family = pairs["left"][first][place]  # pairs are sorted by their left end
-        for start in range(0, len(pairs), _SENT):
-            some = pairs[start : start + _SENT]
-            at, ends = _matches(some["right"], blobs)
+        matched, ends = _matches(pairs["right"], blobs)
+        for start in range(0, len(matched), _SENT):
+            at = matched[start : start + _SENT]
             rows = np.empty(len(at), HALF)
-            rows["family"], rows["left"], rows["right"] = family[start:][at], some["left"][at], blobs[ends]
+            rows["family"], rows["left"] = family[at], pairs["left"][at]
+            rows["right"] = blobs[ends[start : start + _SENT]]
             yield pack(rows, rows["left"])
 
 

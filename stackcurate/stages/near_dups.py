@@ -136,8 +136,9 @@ def _met(bands: DataFrame, config: NearDupConfig) -> DataFrame:
 _BLOCKS = "part int, block binary"
 
 
-def _by_part(blocks: DataFrame) -> DataFrame:
-    return blocks.repartition("part").sortWithinPartitions("part")
+def _by_part(blocks: DataFrame, *then: str) -> DataFrame:
+    """Put the blocks of each part into one task, one after the other, in the order of further columns."""
+    return blocks.repartition("part").sortWithinPartitions("part", *then)
 
 
 def _ended(pairs: DataFrame, blobs: DataFrame) -> DataFrame:
@@ -149,7 +150,7 @@ def _ended(pairs: DataFrame, blobs: DataFrame) -> DataFrame:
 def _beside(blobs: DataFrame, pairs: DataFrame) -> DataFrame:
     """Put the blocks of each part into one task, those of blobs before those of pairs."""
     both = blobs.selectExpr("part", "false as is_pair", "block").union(pairs.selectExpr("part", "true", "block"))
-    return both.repartition("part").sortWithinPartitions("part", "is_pair")
+    return _by_part(both, "is_pair")
 
 
 def unverified(found: DataFrame) -> DataFrame:
