@@ -18,20 +18,10 @@ from stackcurate.blobs import BlobReader
 from stackcurate.config import Config
 from stackcurate.session import spark_session, task_count
 from stackcurate.stage import Stage
-from stackcurate.stages import language, license_scan, licenses, near_dup_bands, near_dups
-from stackcurate.stages.components import components
+from stackcurate.stages import language, license_scan, licenses
 from stackcurate.stages.language import with_context
-from stackcurate.stages.near_dups import (
-    added_candidates,
-    candidates,
-    changed_members,
-    clusters,
-    unverified,
-    verify,
-    with_clusters,
-)
-from stackcurate.stages.tables import OnRows, blob_reader, by_blob, carry_parts, frame, read, scan, write
-from stackcurate.workspace import Run, Workspace, read_table, runs
+from stackcurate.stages.tables import OnRows, blob_reader, by_blob, read, write
+from stackcurate.workspace import Run, Workspace, runs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -127,12 +117,12 @@ def ensure(
     total = missing.count()
     if total:
         run = build.next_run(stage.table, stage.digest(build.config.sections))
-        _compute(build, stage, complete(missing) if complete else missing, run, total)
+        compute(build, stage, complete(missing) if complete else missing, run, total)
     return build.read(stage.table, build.stored(stage))
 
 
-def _compute(build: Build, stage: Stage, missing: DataFrame, run: Run, total: int) -> None:
-    """Write the facts of so many keys as a run."""
+def compute(build: Build, stage: Stage, missing: DataFrame, run: Run, total: int) -> None:
+    """Write the facts of so many keys, as `ensure` takes them, as a run."""
     needed = [*stage.table.key, *stage.reads, "blob_id", "size"]
     columns = [name for name in dict.fromkeys(needed) if name not in ("content", "blob_id")]
     spread = by_blob(missing.select("blob_id", *columns), build.tasks)
@@ -156,11 +146,11 @@ def ensure_languages(build: Build, candidates: DataFrame, files: DataFrame, torn
     ensure(build, language, candidates.join(torn, "input_id", "left_anti"), complete)
     for_now = candidates.join(torn, "input_id", "left_semi")
     digest = hashlib.sha256(f"torn {language.digest(build.config.sections)}".encode()).hexdigest()
-    trees = _set_digest(files.join(torn, "input_id", "left_semi"), "file_id", "blob_id", "error")
-    inputs = f"{trees} {_set_digest(for_now, 'file_id')}"
+    trees = set_digest(files.join(torn, "input_id", "left_semi"), "file_id", "blob_id", "error")
+    inputs = f"{trees} {set_digest(for_now, 'file_id')}"
     if not runs(build.workspace, language.table.name, digest=digest, inputs=inputs):
         run = build.next_run(language.table, digest, inputs)
-        _compute(build, language, complete(for_now), run, for_now.count())
+        compute(build, language, complete(for_now), run, for_now.count())
     found = runs(build.workspace, language.table.name, digest=digest, inputs=inputs)
     return build.read(language.table, [*build.stored(language), *found])
 
@@ -176,7 +166,7 @@ def ensure_licenses(build: Build, files: DataFrame, **tables: DataFrame) -> Data
     digest = licenses.digest(build.config.sections)
     claims = tables["repos"].select("repo_id", "revision", "host_license")
     seen = files.join(claims, ["repo_id", "revision"], "left")
-    inputs = _set_digest(seen, "file_id", "blob_id", "mode", "error", "host_license")
+    inputs = set_digest(seen, "file_id", "blob_id", "mode", "error", "host_license")
     if not runs(build.workspace, licenses.table.name, digest=digest, inputs=inputs):
         run = build.next_run(licenses.table, digest, inputs)
         with build.progress(licenses.name, files.count()) as on_rows:
@@ -185,89 +175,7 @@ def ensure_licenses(build: Build, files: DataFrame, **tables: DataFrame) -> Data
     return build.read(licenses.table, runs(build.workspace, licenses.table.name, digest=digest, inputs=inputs))
 
 
-def ensure_clusters(build: Build, files: DataFrame, languages: DataFrame) -> tuple[DataFrame, DataFrame]:
-    """Return clusters and edges of the blobs of some files; computed again only where the blobs have changed.
-
-    A run adds to the latest one of its digest: it keeps the edges between blobs that are still there, and looks only
-    at pairs that are new. The edges are those of a run on all blobs with the earlier ones first, which differs from
-    one without a past in the anchors of hot buckets alone. Within languages, each run looks at all pairs.
-
-    Args:
-        build: the build under way.
-        files: the candidates.
-        languages: as `language`.
-    """
-    config = build.config[near_dups.section]
-    blobs = build.keep(files.select("blob_id", "size").dropDuplicates(["blob_id"]))
-    compared = blobs.select("blob_id")
-    if config.within_language:
-        compared = files.join(languages, "file_id").select("blob_id", "language").dropDuplicates()
-    digest, inputs = near_dups.digest(build.config.sections), _set_digest(compared, *compared.columns)
-    bands = ensure(build, near_dup_bands, blobs)
-    if not runs(build.workspace, schema.NEAR_DUPS.name, digest=digest, inputs=inputs):
-        with build.progress(near_dups.name, blobs.count()) as on_rows:
-            before = runs(build.workspace, schema.NEAR_DUPS.name, digest=digest)
-            earlier = _rows(build, schema.NEAR_DUPS, before[-1:]) if before and not config.within_language else None
-            members = blobs.selectExpr("blob_id", "0 as generation", "true as present")
-            if earlier is not None:
-                members = build.keep(changed_members(blobs, earlier))
-            if not runs(build.workspace, schema.NEAR_DUP_EDGES.name, digest=digest, inputs=inputs):
-                run = build.next_run(schema.NEAR_DUP_EDGES, digest, inputs)
-                if earlier is None:
-                    edges = _similar(build, candidates(bands.join(compared, "blob_id"), blobs, config))
-                else:
-                    known = _edge_runs(build, digest, before[-1].inputs)
-                    edges, run = _more_edges(build, members, known, run)
-                write(edges, build.workspace, schema.NEAR_DUP_EDGES, run)
-            labels = _labels(build, blobs.count(), _edge_runs(build, digest, inputs))
-            clustered = with_clusters(members.where("present"), labels)
-            run = build.next_run(schema.NEAR_DUPS, digest, inputs)
-            write(clustered, build.workspace, schema.NEAR_DUPS, run, on_rows=on_rows)
-    found = runs(build.workspace, schema.NEAR_DUPS.name, digest=digest, inputs=inputs)
-    edges = _rows(build, schema.NEAR_DUP_EDGES, _edge_runs(build, digest, inputs))
-    return build.read(schema.NEAR_DUPS, found), edges
-
-
-def _more_edges(build: Build, members: DataFrame, known: list[Run], run: Run) -> tuple[DataFrame, Run]:
-    """Return what a run adds to the known edges that still stand, and the run.
-
-    Where all blobs of the earlier run are still there, the run gets its files: all pairs that were not looked at have
-    a blob that is new.
-    """
-    bands = partial(scan, build.spark, build.workspace, near_dup_bands.table, build.stored(near_dup_bands))
-    found = _similar(build, added_candidates(bands, members, build.config[near_dups.section]))
-    if members.where("known and not present").isEmpty():
-        return found, carry_parts(build.workspace, known, run)
-    kept = _rows(build, schema.NEAR_DUP_EDGES, known)
-    for side in ("left_blob_id", "right_blob_id"):
-        kept = kept.join(members.where("present").selectExpr(f"blob_id as {side}"), side, "left_semi")
-    return kept.unionByName(found).distinct(), run
-
-
-def _similar(build: Build, found: DataFrame) -> DataFrame:
-    """Return the edges among candidates."""
-    config = build.config[near_dups.section]
-    return verify(found, config, build.blobs) if config.verify else unverified(found)
-
-
-def _labels(build: Build, blobs: int, found: list[Run]) -> DataFrame:
-    """Return the cluster of each blob that has an edge: from the driver, or from Spark where there are too many."""
-    if blobs > build.config[near_dups.section].driver_documents:
-        edges = _rows(build, schema.NEAR_DUP_EDGES, found).select("left_blob_id", "right_blob_id")
-        return components(edges).toDF("blob_id", "cluster_id")
-    return frame(build.spark, clusters(read_table(build.workspace, schema.NEAR_DUP_EDGES, found)))
-
-
-def _rows(build: Build, table: schema.Table, found: list[Run]) -> DataFrame:
-    """Return the rows of runs that a release does not read itself."""
-    return read(build.spark, build.workspace, table, found)
-
-
-def _edge_runs(build: Build, digest: str, inputs: str | None) -> list[Run]:
-    return runs(build.workspace, schema.NEAR_DUP_EDGES.name, digest=digest, inputs=inputs)
-
-
-def _set_digest(rows: DataFrame, *columns: str) -> str:
+def set_digest(rows: DataFrame, *columns: str) -> str:
     """Return a digest of a set of rows, whatever their order; null differs from the empty string."""
     values = ", ".join(f"{name}, {name} is null" for name in columns)
     row: Any = rows.selectExpr(

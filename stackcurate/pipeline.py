@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from stackcurate import schema
+from stackcurate.cluster_facts import ensure_clusters
 from stackcurate.config import Config, load, setting
 from stackcurate.errors import SourceError, WorkspaceError, plain_errors
 from stackcurate.facts import (
@@ -20,7 +21,6 @@ from stackcurate.facts import (
     Progress,
     building,
     ensure,
-    ensure_clusters,
     ensure_languages,
     ensure_licenses,
     silent,

@@ -23,7 +23,7 @@ FLOORS = (
     GROUND,
     ("kernels", "train"),
     ("stages", "sources"),
-    ("pipeline", "facts", "release"),
+    ("pipeline", "facts", "cluster_facts", "release"),
     FACES,
 )
 """Rooms of the package from the ground up; a module imports its own floor and those below."""

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import xxhash
 
 Rows: TypeAlias = npt.NDArray[np.void]
 
@@ -21,7 +22,19 @@ PART_BITS = 12
 STRETCH_BYTES = 1 << 25
 """Bytes of blocks that are worked on at once: enough for numpy, few enough to hold."""
 
+_SPARK_SEED = 42
+"""Seed of Spark's xxhash64. Source: org.apache.spark.sql.catalyst.expressions.XxHash64."""
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def spark_hash(value: bytes) -> int:
+    """Return what Spark's `xxhash64` gives for a string: a signed number.
+
+    >>> spark_hash(b"Spark")
+    -4294468057691064905
+    """
+    hashed = xxhash.xxh64_intdigest(value, seed=_SPARK_SEED)
+    return hashed - (1 << 64) if hashed >> 63 else hashed
 
 
 def pack(rows: Rows, keys: npt.NDArray[np.integer[Any]]) -> pa.RecordBatch:

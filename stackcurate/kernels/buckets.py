@@ -30,6 +30,7 @@ MEMBER = np.dtype(
 PAIR = np.dtype([("left", "<i8"), ("right", "<i8")])
 CHUNK_ROWS = 1 << 20
 """Members that are paired at once."""
+_BITS_PER_KEY = 16
 
 
 def pair_rows(keys: Indices, rows: Indices, full: int, anchors: int) -> tuple[Indices, Indices]:
@@ -81,14 +82,14 @@ def member_blocks(batches: Iterable[pa.RecordBatch], full: int) -> Iterator[pa.R
         Blocks of `MEMBER`.
     """
     for batch in batches:
-        rows = members(batch.filter(pc.is_valid(batch["bands"])), full)
+        rows = bucket_rows(batch.filter(pc.is_valid(batch["bands"])), full)
         yield pack(rows, rows["key"])
 
 
-def members(batch: pa.RecordBatch, full: int) -> Rows:
+def bucket_rows(batch: pa.RecordBatch, full: int) -> Rows:
     """Return the members of all buckets, as `member_blocks` packs them; `bands` has no nulls.
 
-    >>> rows = members(pa.record_batch({"id": [1, 2], "bands": [[5, 6], [5, 6]]}), 1)
+    >>> rows = bucket_rows(pa.record_batch({"id": [1, 2], "bands": [[5, 6], [5, 6]]}), 1)
     >>> rows[rows["alike"] > 0][["key", "id"]].tolist()
     [(5, 1), (6, 1)]
     """
@@ -105,6 +106,31 @@ def members(batch: pa.RecordBatch, full: int) -> Rows:
     banded = np.repeat(each, counts)
     banded["key"] = np.repeat(language, counts) ^ bands.flatten().to_numpy()
     return np.concatenate([whole, _flagged(banded)])
+
+
+def bands_of(batches: Iterable[pa.RecordBatch], ids: pa.Array) -> Iterator[pa.RecordBatch]:
+    """Leave the bands of some blobs.
+
+    Args:
+        batches: `blob_id` and `bands`.
+        ids: (N,) blob ids.
+
+    Yields:
+        `bands` without nulls.
+    """
+    for batch in batches:
+        wanted = pc.and_(pc.is_valid(batch["bands"]), pc.is_in(batch["blob_id"], ids))
+        yield batch.select(["bands"]).filter(wanted)
+
+
+def filter_over(bands: pa.ListArray) -> bloom.Blocks:
+    """Return a filter over all keys of some blobs, for `touching`.
+
+    Args:
+        bands: (N,) lists of keys without nulls.
+    """
+    keys = np.concatenate([bands.flatten().to_numpy(), whole_keys(bands)])
+    return bloom.build(keys.view(np.uint64), _BITS_PER_KEY)
 
 
 def touching(batches: Iterable[pa.RecordBatch], touched: bloom.Blocks | None) -> Iterator[pa.RecordBatch]:

@@ -36,10 +36,16 @@ def blob_blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         Blocks of `BLOB`.
     """
     for batch in batches:
-        rows = np.empty(batch.num_rows, BLOB)
-        rows["id"], rows["size"] = batch["id"].to_numpy(), pc.fill_null(batch["size"], 0).to_numpy()
-        rows["name"] = batch["blob_id"].to_numpy(zero_copy_only=False)
+        rows = blobs_of(batch["id"].to_numpy(), batch["blob_id"], batch["size"])
         yield pack(rows, rows["id"])
+
+
+def blobs_of(numbers: npt.NDArray[np.int64], ids: pa.StringArray, sizes: pa.Int64Array) -> Rows:
+    """Return blobs as `BLOB`; a size that is null is as good as 0."""
+    rows = np.empty(len(ids), BLOB)
+    rows["id"], rows["size"] = numbers, pc.fill_null(sizes, 0).to_numpy()
+    rows["name"] = ids.to_numpy(zero_copy_only=False)
+    return rows
 
 
 def with_right(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -52,15 +58,7 @@ def with_right(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         Blocks of `HALF`, packed by the left end.
     """
     for stretch in whole_parts(batches):
-        blobs, pairs = _of_kind(stretch, False, BLOB), distinct(_of_kind(stretch, True, PAIR))
-        _, first, place = np.unique(pairs["right"], return_index=True, return_inverse=True)
-        family = pairs["left"][first][place]  # pairs are sorted by their left end
-        matched, ends = _matches(pairs["right"], blobs)
-        for start in range(0, len(matched), _SENT):
-            at = matched[start : start + _SENT]
-            rows = np.empty(len(at), HALF)
-            rows["family"], rows["left"] = family[at], pairs["left"][at]
-            rows["right"] = blobs[ends[start : start + _SENT]]
+        for rows in _halves(_of_kind(stretch, True, PAIR), _of_kind(stretch, False, BLOB)):
             yield pack(rows, rows["left"])
 
 
@@ -80,13 +78,22 @@ def with_left(batches: Iterable[pa.RecordBatch]) -> Iterator[Rows]:
         if not batch.num_rows:
             continue
         blobs = np.concatenate([blobs, _of_kind(batch, False, BLOB)])
-        halves = _of_kind(batch, True, HALF)
-        at, ends = _matches(halves["left"], blobs)
-        rows = np.empty(len(at), NAMED)
-        rows["family"], rows["left"], rows["right"] = halves["family"][at], blobs[ends], halves["right"][at]
-        left, right = rows["left"], rows["right"]
-        yield rows[(left["id"] != right["id"]) | (left["name"] < right["name"])]
+        yield _named(_of_kind(batch, True, HALF), blobs)
         blobs = blobs[part_of(blobs["id"]) == batch["part"][-1].as_py()]  # a part may go on in the next batch
+
+
+def ended(pairs: Rows, blobs: Rows) -> Iterator[Rows]:
+    """Leave each pair once and add the blobs of both ends, where they are all at hand.
+
+    Args:
+        pairs: `PAIR`.
+        blobs: `BLOB`.
+
+    Yields:
+        `NAMED`.
+    """
+    for halves in _halves(pairs, blobs):
+        yield _named(halves, blobs)
 
 
 def by_family(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -100,6 +107,30 @@ def names(pairs: Rows) -> list[pa.StringArray]:
     left, right = pairs["left"]["name"], pairs["right"]["name"]
     ends = (np.where(left < right, *sides) for sides in ((left, right), (right, left)))
     return [pa.table({"name": end})["name"].cast(pa.string()).combine_chunks() for end in ends]
+
+
+def _halves(pairs: Rows, blobs: Rows) -> Iterator[Rows]:
+    """Leave each pair once and add the blob of its right end; `pairs` are all that this end has."""
+    pairs = distinct(pairs)
+    _, first, place = np.unique(pairs["right"], return_index=True, return_inverse=True)
+    family = pairs["left"][first][place]  # pairs are sorted by their left end
+    matched, ends = _matches(pairs["right"], blobs)
+    for start in range(0, len(matched), _SENT):
+        at = matched[start : start + _SENT]
+        rows = np.empty(len(at), HALF)
+        rows["family"], rows["left"] = family[at], pairs["left"][at]
+        rows["right"] = blobs[ends[start : start + _SENT]]
+        yield rows
+
+
+def _named(halves: Rows, blobs: Rows) -> Rows:
+    """Add the blob of the left end."""
+    at, ends = _matches(halves["left"], blobs)
+    rows = np.empty(len(at), NAMED)
+    rows["family"], rows["left"], rows["right"] = halves["family"][at], blobs[ends], halves["right"][at]
+    left, right = rows["left"], rows["right"]
+    named: Rows = rows[(left["id"] != right["id"]) | (left["name"] < right["name"])]
+    return named
 
 
 def _of_kind(batch: pa.RecordBatch, is_pair: bool, kind: np.dtype[np.void]) -> Rows:

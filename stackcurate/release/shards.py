@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import xxhash
 
 from stackcurate import schema
 from stackcurate.errors import WorkspaceError
+from stackcurate.kernels.blocks import spark_hash
 from stackcurate.release.rows import Authors, ShardWriter, apart, release_row
 from stackcurate.stage import Batches, spark_schema
 from stackcurate.workspace import writing
@@ -31,8 +31,6 @@ SHARD = pa.schema([
 """What is known of a shard once it is written; a row of the manifest."""
 
 BLOOM_COLUMNS = ("repo", "content_id")
-_SPARK_SEED = 42
-"""Seed of Spark's xxhash64. Source: org.apache.spark.sql.catalyst.expressions.XxHash64."""
 PAGE_BYTES = 256 << 10
 """Bytes of a data page: small enough that a lookup reads little."""
 
@@ -60,8 +58,7 @@ def shard_of(language: str, owner: str, shards: int) -> str:
         owner: the owner; the repo_id where none is known.
         shards: number of shards of the language.
     """
-    hashed = xxhash.xxh64_intdigest(owner.lower().encode(), seed=_SPARK_SEED)
-    number = (hashed - (1 << 64) if hashed >> 63 else hashed) % shards  # Spark takes the hash for a signed number
+    number = spark_hash(owner.lower().encode()) % shards
     return f"data/{directory(language)}/train-{number:05d}-of-{shards:05d}.parquet"
 
 

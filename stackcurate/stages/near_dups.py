@@ -19,14 +19,15 @@ import pyarrow.compute as pc
 from stackcurate import schema
 from stackcurate.blobs import CHUNK_BYTES, BlobReader
 from stackcurate.kernels import bloom
-from stackcurate.kernels.blocks import Rows, rows_of
-from stackcurate.kernels.buckets import member_blocks, pair_blocks, touching, whole_keys
+from stackcurate.kernels.blocks import Rows, pack, rows_of
+from stackcurate.kernels.buckets import bands_of, filter_over, member_blocks, pair_blocks, touching
 from stackcurate.kernels.minhash import NearDupConfig
 from stackcurate.kernels.pair_ends import NAMED, blob_blocks, by_family, names, with_left, with_right
 from stackcurate.stage import Batches, RowFunction, Stage, spark_schema
+from stackcurate.stages.tables import frame
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 Scan: TypeAlias = Callable[[RowFunction, str], "DataFrame"]
 """Runs a function where rows are read, and returns the columns that it leaves; they are spelled as Spark does."""
@@ -90,15 +91,7 @@ def _touched(bands: Scan, changed: DataFrame) -> bloom.Blocks | None:
     ids = changed.limit(_MOST_SENT + 1).toArrow()["blob_id"].combine_chunks()
     if len(ids) > _MOST_SENT:
         return None
-    lists = bands(partial(_bands_of, ids=ids), "bands array<long>").toArrow()["bands"].combine_chunks()
-    keys = np.concatenate([lists.flatten().to_numpy(), whole_keys(lists)])
-    return bloom.build(keys.view(np.uint64), _BITS_PER_KEY)
-
-
-def _bands_of(batches: Batches, *, ids: pa.StringArray) -> Batches:
-    for batch in batches:
-        wanted = pc.and_(pc.is_valid(batch["bands"]), pc.is_in(batch["blob_id"], ids))
-        yield batch.filter(wanted).select(["bands"])
+    return filter_over(bands(partial(bands_of, ids=ids), "bands array<long>").toArrow()["bands"].combine_chunks())
 
 
 def changed_members(blobs: DataFrame, earlier: DataFrame) -> DataFrame:
@@ -120,17 +113,21 @@ def changed_members(blobs: DataFrame, earlier: DataFrame) -> DataFrame:
 
 _MOST_SENT = 250_000
 """Blobs whose keys make a filter that is sent to each task: 20 MB; of more, the keys of all blobs are shuffled."""
-_BITS_PER_KEY = 16
 
 
 def _met(bands: DataFrame, config: NearDupConfig) -> DataFrame:
     """Return the pairs of numbers of blobs that meet, in blocks, packed by the right end."""
-    full, anchors = (config.full_bucket, config.anchors) if config.verify else (1, 1)
+    full, anchors = bucket_sizes(config)
     others = [name for name in bands.columns if name not in ("blob_id", "language")]
     language = ["xxhash64(language) as language"] if "language" in bands.columns else []
     rows = bands.selectExpr("xxhash64(blob_id) as id", *others, *language)
     members = _by_part(rows.mapInArrow(partial(member_blocks, full=full), _BLOCKS))
     return members.mapInArrow(partial(pair_blocks, full=full, anchors=anchors), _BLOCKS)
+
+
+def bucket_sizes(config: NearDupConfig) -> tuple[int, int]:
+    """Return `full` and `anchors` of `buckets.pair_rows`: without `verify`, the first member meets all others."""
+    return (config.full_bucket, config.anchors) if config.verify else (1, 1)
 
 
 _BLOCKS = "part int, block binary"
@@ -159,9 +156,13 @@ def unverified(found: DataFrame) -> DataFrame:
 
 
 def _unverified(batches: Batches) -> Batches:
-    for rows in with_left(batches):
-        similarity = pa.nulls(len(rows), pa.float32())
-        yield pa.RecordBatch.from_arrays([*names(rows), similarity], schema=schema.NEAR_DUP_EDGES.columns)
+    yield from map(without_similarity, with_left(batches))
+
+
+def without_similarity(pairs: Rows) -> pa.RecordBatch:
+    """Return pairs, `pair_ends.NAMED`, as `near_dup_edges` whose similarity nobody looked at."""
+    columns = [*names(pairs), pa.nulls(len(pairs), pa.float32())]
+    return pa.RecordBatch.from_arrays(columns, schema=schema.NEAR_DUP_EDGES.columns)
 
 
 def verify(found: DataFrame, config: NearDupConfig, blobs: BlobReader) -> DataFrame:
@@ -174,8 +175,28 @@ def verify(found: DataFrame, config: NearDupConfig, blobs: BlobReader) -> DataFr
         config: tokeniser, shingles, threshold.
         blobs: where the contents are.
     """
+    return _verified(_by_part(found.mapInArrow(by_family, _BLOCKS)), config, blobs)
+
+
+def verify_pairs(spark: SparkSession, pairs: Rows, config: NearDupConfig, blobs: BlobReader, tasks: int) -> DataFrame:
+    """Return what `verify` does, of pairs on the driver.
+
+    Args:
+        spark: the session.
+        pairs: `pair_ends.NAMED`.
+        config: tokeniser, shingles, threshold.
+        blobs: where the contents are.
+        tasks: most tasks; fewer where a cut holds all, since each task reads much of the packs.
+    """
+    ends = np.concatenate([pairs["left"], pairs["right"]])
+    _, first = np.unique(ends["id"], return_index=True)
+    tasks = min(tasks, 1 + int(ends["size"][first].sum()) // _CUT_BYTES)
+    blocks = frame(spark, pa.Table.from_batches([pack(pairs, pairs["family"])]))
+    return _verified(blocks.repartition(tasks, "part").sortWithinPartitions("part"), config, blobs)
+
+
+def _verified(families: DataFrame, config: NearDupConfig, blobs: BlobReader) -> DataFrame:
     task = partial(_verify, config=config, blobs=blobs)
-    families = _by_part(found.mapInArrow(by_family, _BLOCKS))
     return families.mapInArrow(task, spark_schema(schema.NEAR_DUP_EDGES.columns))
 
 
@@ -314,7 +335,8 @@ near_dups = Stage(
     config=NearDupConfig,
     transform=cluster_contents,
     modules=tuple(
-        f"kernels.{name}" for name in ("minhash", "buckets", "blocks", "pair_ends", "clusters", "clusters_numba")
+        f"kernels.{name}"
+        for name in ("minhash", "buckets", "blocks", "pair_ends", "additions", "clusters", "clusters_numba")
     ),
     # Where clusters are found does not change them.
     settings=tuple(name for name in NearDupConfig.__dataclass_fields__ if name != "driver_documents"),

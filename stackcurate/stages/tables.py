@@ -96,16 +96,20 @@ def frame(spark: SparkSession, table: pa.Table) -> DataFrame:
     return spark.createDataFrame(table.combine_chunks())
 
 
-def read_batches(workspace: Workspace, table: schema.Table, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """Yield some columns of all complete runs without Spark, a stretch of rows at a time: it may outgrow memory.
+def read_batches(
+    workspace: Workspace, table: schema.Table, columns: Sequence[str], found: list[Run] | None = None
+) -> Iterator[pa.Table]:
+    """Yield some columns of runs without Spark, a stretch of rows at a time: they may outgrow memory.
 
     Args:
         workspace: where the runs are.
         table: what they are runs of.
         columns: names of the columns that are read.
+        found: the runs; None means all that are complete.
     """
     kept = pa.schema([table.columns.field(name) for name in columns])
-    for batch in _batches_of(workspace, part_paths(workspace, runs(workspace, table.name)), kept):
+    found = runs(workspace, table.name) if found is None else found
+    for batch in _batches_of(workspace, whole_parts(workspace, found), kept):
         yield pa.Table.from_batches([batch])
 
 
@@ -162,6 +166,12 @@ def write(
         done = df.mapInArrow(task, spark_schema(PART)).collect()
     parts = (*run.parts, *(Part(**row.asDict()) for row in done))
     return commit(workspace, replace(run, parts=parts))
+
+
+def write_table(rows: pa.Table, workspace: Workspace, table: schema.Table, run: Run) -> Run:
+    """Write rows that are at hand as a run, and commit it."""
+    part = write_part(iter(rows.to_batches()), workspace, table, run.run_id)
+    return commit(workspace, replace(run, parts=(part,) if part else ()))
 
 
 def carry_parts(workspace: Workspace, found: list[Run], run: Run) -> Run:

@@ -17,10 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from shutil import copytree
 from string import ascii_lowercase, ascii_uppercase, digits
+from typing import TypeAlias
 
 from stackcurate import load_config, schema
 from stackcurate.blobs import PackWriter
-from stackcurate.facts import Build, ensure_clusters
+from stackcurate.cluster_facts import ensure_clusters
+from stackcurate.facts import Build
 from stackcurate.kernels.content import blob_id
 from stackcurate.workspace import Run, commit, open_workspace, runs
 from tests.bench.build import say
@@ -30,6 +32,8 @@ from tests.bench.near_dups import installed_texts
 PARTS = 21
 """Of the files of the later snapshot, one in so many is new: 5 % more."""
 ROTATIONS = 4
+
+Seen: TypeAlias = dict[tuple[int, float], Sample]
 
 
 def share(folder: str) -> float:
@@ -42,12 +46,8 @@ def share(folder: str) -> float:
     snapshots(rotated(texts), f"{folder}/grown")
     copytree(f"{folder}/grown", f"{folder}/whole")
     with sampled() as seen:
-        clustered(f"{folder}/grown", 1)
-        seconds = [spent(seen)]
-        for name in ("grown", "whole"):
-            clustered(f"{folder}/{name}", 2)
-            seconds.append(spent(seen))
-    added, full = seconds[1] - seconds[0], seconds[2] - seconds[1]
+        clustered(f"{folder}/grown", 1, seen)
+        added, full = (clustered(f"{folder}/{name}", 2, seen) for name in ("grown", "whole"))
     say(f"{added:.1f} CPU s for 5 % more files, {full:.1f} for all of them")
     return added / full
 
@@ -74,20 +74,23 @@ def snapshots(texts: Iterable[bytes], folder: str) -> None:
         commit(workspace, Run(table=schema.BLOBS.name, run_id=name, digest="any", parts=tuple(writer.parts)))
 
 
-def clustered(folder: str, count: int) -> None:
-    """Cluster the blobs of the first snapshots of a workspace."""
+def clustered(folder: str, count: int, seen: Seen) -> float:
+    """Cluster the blobs of the first snapshots of a workspace; return the CPU seconds that it takes."""
+    before = spent(seen)
     workspace = open_workspace(folder)
     under_way = Build(load_config(None, [f'workspace.path="{folder}"']), workspace)
     blobs = under_way.read(schema.BLOBS, runs(workspace, schema.BLOBS.name)[:count])
     files = blobs.selectExpr("blob_id as file_id", "blob_id", "size")
     facts, edges = ensure_clusters(under_way, files, files.selectExpr("file_id", "'any' as language"))
-    say(f"{facts.count():,} files, {edges.count():,} verified edges")
+    seconds = spent(seen) - before
+    say(f"{facts.count():,} files, {edges.count():,} verified edges: {seconds:.1f} CPU s")
+    return seconds
 
 
 @contextmanager
-def sampled() -> Iterator[dict[tuple[int, float], Sample]]:
+def sampled() -> Iterator[Seen]:
     """Sample the processes below this one as long as it lasts: workers end when they are idle."""
-    seen: dict[tuple[int, float], Sample] = {}
+    seen: Seen = {}
     stop = threading.Event()
 
     def keep() -> None:
@@ -103,7 +106,7 @@ def sampled() -> Iterator[dict[tuple[int, float], Sample]]:
         thread.join()
 
 
-def spent(seen: dict[tuple[int, float], Sample]) -> float:
+def spent(seen: Seen) -> float:
     """Return the CPU seconds of this process and of all that were seen below it."""
     time.sleep(2 * INTERVAL)
     return time.process_time() + sum(one.own for one in list(seen.values()))

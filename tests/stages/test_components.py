@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 
 from stackcurate import load_config, schema
+from stackcurate.cluster_facts import _labels
 from stackcurate.errors import WorkspaceError
-from stackcurate.facts import Build, _labels
+from stackcurate.facts import Build
 from stackcurate.kernels.clusters import components as union_find
 from stackcurate.stages.components import components
 from stackcurate.stages.tables import write

@@ -21,7 +21,8 @@ from datasketch.hashfunc import sha1_hash32
 
 from stackcurate import load_config
 from stackcurate.blobs import PackWriter
-from stackcurate.facts import Build, ensure, ensure_clusters
+from stackcurate.cluster_facts import ensure_clusters
+from stackcurate.facts import Build, ensure
 from stackcurate.kernels.content import blob_id
 from stackcurate.kernels.minhash import NearDupConfig, exact_jaccard, shingles, sketch
 from stackcurate.release.election import similar_losers
