@@ -89,43 +89,42 @@ def _chunks(ids: Sequence[str], sizes: Sequence[int], limit: int = ROW_GROUP_BYT
 
 
 class _Pack:
-    """One open pack: its row groups' first and last ids, the ids that were looked at, and the row group read last."""
+    """One open pack: first and last ids of its row groups, the ids that were looked at, and the row group read last."""
 
     def __init__(self, workspace: Workspace, path: str) -> None:
         self._file = pq.ParquetFile(path, filesystem=workspace.locate()[0])
         metadata = self._file.metadata
         stats = [metadata.row_group(i).column(0).statistics for i in range(metadata.num_row_groups)]
-        self._ranges = [(s.min, s.max) for s in stats]
+        self._firsts, self._lasts = [s.min for s in stats], [s.max for s in stats]
         self._ids: dict[int, pa.ChunkedArray] = {}
-        self._last: tuple[int, pa.Table | None] = (-1, None)
+        self._last: tuple[int, pa.ChunkedArray | None] = (-1, None)
 
     def close(self) -> None:
         self._file.close(force=True)
 
-    def _group(self, index: int) -> pa.Table:
+    def _contents(self, index: int) -> pa.ChunkedArray:
         if self._last[0] != index or self._last[1] is None:
-            self._last = (index, self._file.read_row_group(index))
+            self._last = (index, self._file.read_row_group(index, columns=["content"])["content"])
         return self._last[1]
 
     def take(self, wanted: list[str]) -> Iterator[pa.Table]:
         """Yield the rows of the wanted ids, which are sorted; contents of row groups that hold none are not read."""
-        for index, (first, last) in enumerate(self._ranges):
-            inside = wanted[bisect_left(wanted, first) : bisect_right(wanted, last)]
+        for index in range(bisect_left(self._lasts, wanted[0]), bisect_right(self._firsts, wanted[-1])):
+            inside = wanted[bisect_left(wanted, self._firsts[index]) : bisect_right(wanted, self._lasts[index])]
             if not inside:
                 continue
             if index not in self._ids:
                 self._ids[index] = self._file.read_row_group(index, columns=["blob_id"])["blob_id"]
             here = pc.is_in(self._ids[index], pa.array(inside))
             if pc.any(here).as_py():
-                yield self._group(index).filter(here)
+                yield pa.table([self._ids[index], self._contents(index)], ["blob_id", "content"]).filter(here)
 
     def between(self, first: str, last: str) -> Iterator[pa.Table]:
         """Yield the rows of a range of ids, row group by row group; `last` is not in it."""
-        for index, (lowest, highest) in enumerate(self._ranges):
-            if lowest < last and highest >= first:
-                group = self._file.read_row_group(index)
-                ids = group["blob_id"]
-                yield group.filter(pc.and_(pc.greater_equal(ids, first), pc.less(ids, last)))
+        for index in range(bisect_left(self._lasts, first), bisect_left(self._firsts, last)):
+            group = self._file.read_row_group(index)
+            ids = group["blob_id"]
+            yield group.filter(pc.and_(pc.greater_equal(ids, first), pc.less(ids, last)))
 
 
 def id_range(path: str) -> tuple[str, str]:

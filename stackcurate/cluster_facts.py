@@ -31,20 +31,17 @@ from stackcurate.stages.near_dups import (
     candidates,
     changed_members,
     clusters,
-    unverified,
-    verify,
-    verify_pairs,
     with_clusters,
-    without_similarity,
 )
 from stackcurate.stages.tables import carry_parts, frame, read, read_batches, scan, write, write_table
+from stackcurate.stages.verification import unverified, verify, verify_pairs, without_similarity
 from stackcurate.workspace import Run, read_table, runs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-_MOST_IDS = 10_000_000
-"""Blobs whose ids are brought to the driver: 480 MB, half of what Spark lets a driver collect."""
+_MOST_FILES = 10_000_000
+"""Files whose blob ids are brought to the driver: 560 MB, half of what Spark lets a driver collect."""
 _MOST_CHANGED = 250_000
 """Blobs whose pairs are made on the driver: 750 MB of pairs, at 25 for each."""
 
@@ -58,21 +55,29 @@ def ensure_clusters(build: Build, files: DataFrame, languages: DataFrame) -> tup
         languages: as `language`.
     """
     config = build.config[near_dups.section]
-    few = None if config.within_language else _few(files, min(config.driver_documents, _MOST_IDS))
+    few = None if config.within_language else _few(files, min(config.driver_documents, _MOST_FILES))
     inputs = _clustered_by_spark(build, files, languages) if few is None else _clustered_on_driver(build, few)
     facts = build.read(schema.NEAR_DUPS, _stored(build, schema.NEAR_DUPS, inputs))
     return facts, _rows(build, schema.NEAR_DUP_EDGES, _stored(build, schema.NEAR_DUP_EDGES, inputs))
 
 
 def _few(files: DataFrame, most: int) -> pa.Table | None:
-    """Return `blob_id` and `size` of the distinct blobs; None where they are too many."""
-    rows = files.select("blob_id", "size").dropDuplicates(["blob_id"]).limit(most + 1).toArrow()
-    return rows if len(rows) <= most else None
+    """Return `blob_id` and `size` of the distinct blobs, sorted by blob_id; None where there are too many files."""
+    rows = files.select("blob_id", "size").limit(most + 1).toArrow().combine_chunks()
+    if len(rows) > most:
+        return None
+    ids = rows["blob_id"].unique().sort()
+    return pa.table({"blob_id": ids, "size": rows["size"].take(pc.index_in(ids, rows["blob_id"]))})
 
 
 def _clustered_on_driver(build: Build, blobs: pa.Table) -> str:
-    """Make sure that there are edges and clusters of some blobs, and return the digest of their ids."""
-    ids = "\n".join(blobs["blob_id"].combine_chunks().sort().to_pylist())
+    """Make sure that there are edges and clusters of some blobs, and return the digest of their ids.
+
+    Args:
+        build: the build under way.
+        blobs: distinct `blob_id` and `size`, sorted.
+    """
+    ids = "\n".join(blobs["blob_id"].to_pylist())
     inputs = f"{len(blobs)}-{hashlib.sha256(ids.encode()).hexdigest()}"
     _ensure_bands(build, blobs)
     if _stored(build, schema.NEAR_DUPS, inputs):

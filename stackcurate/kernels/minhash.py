@@ -22,6 +22,7 @@ from stackcurate import schema
 from stackcurate.config import setting
 from stackcurate.kernels.buckets import Indices, pair_rows
 from stackcurate.kernels.content import as_binary
+from stackcurate.kernels.jaccard import sets_of, similarities
 from stackcurate.kernels.shingles import (
     FILTER_SIZE,
     LONGEST,
@@ -230,19 +231,13 @@ def jaccard_pairs(
     >>> jaccard_pairs([b"a b c d e f g", b"a b c d e f h"], np.array([0]), np.array([1])).tolist()
     [0.5]
     """
-    from stackcurate.kernels import minhash_numba as loops
-
     texts = as_binary(content)
     rows, ends = np.unique(np.concatenate([left, right]).astype(np.int64), return_inverse=True)
     if len(rows) and not 0 <= rows[0] <= rows[-1] < len(texts):
         raise IndexError(f"a pair names a row outside of 0 to {len(texts) - 1}")
-    chosen = texts.take(pa.array(rows))
-    starts, values = shingle_sets(chosen, config.tokenizer, config.shingle_tokens)
-    result: npt.NDArray[np.float32] = loops.similarities(
-        ends[: len(left)], ends[len(left) :], values, starts, *buffers(chosen), config.normalized
-    )
-    present = valid(chosen)
-    return result * (present[ends[: len(left)]] & present[ends[len(left) :]])
+    chosen = texts.take(pa.array(rows)).cast(pa.large_binary())
+    sets = sets_of(chosen, config.tokenizer, config.shingle_tokens)
+    return similarities(sets, ends[: len(left)], ends[len(left) :], config.normalized)
 
 
 def exact_jaccard(left: Texts, right: Texts, config: NearDupConfig = _DEFAULT) -> npt.NDArray[np.float32]:

@@ -1,33 +1,29 @@
 """Near-duplicates: sketches, candidate pairs that share a band, verified edges, clusters.
 
-Every candidate is verified by its exact similarity, where the sketch could decide most of them: that takes less CPU
-than to keep a sketch of each blob and to move it to the pairs, and no estimate removes a file.
-
 Until pairs have names they are blocks to Spark, since moving a row costs more than pairing it does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from stackcurate import schema
-from stackcurate.blobs import CHUNK_BYTES, BlobReader
 from stackcurate.kernels import bloom
-from stackcurate.kernels.blocks import Rows, pack, rows_of
 from stackcurate.kernels.buckets import bands_of, filter_over, member_blocks, pair_blocks, touching
+from stackcurate.kernels.jaccard import sets_of
 from stackcurate.kernels.minhash import NearDupConfig
-from stackcurate.kernels.pair_ends import NAMED, blob_blocks, by_family, names, with_left, with_right
+from stackcurate.kernels.pair_ends import blob_blocks, with_right
 from stackcurate.stage import Batches, RowFunction, Stage, spark_schema
-from stackcurate.stages.tables import frame
+from stackcurate.stages.tables import PACKED, by_part
+from stackcurate.stages.verification import similar, unverified
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
 Scan: TypeAlias = Callable[[RowFunction, str], "DataFrame"]
 """Runs a function where rows are read, and returns the columns that it leaves; they are spelled as Spark does."""
@@ -121,8 +117,8 @@ def _met(bands: DataFrame, config: NearDupConfig) -> DataFrame:
     others = [name for name in bands.columns if name not in ("blob_id", "language")]
     language = ["xxhash64(language) as language"] if "language" in bands.columns else []
     rows = bands.selectExpr("xxhash64(blob_id) as id", *others, *language)
-    members = _by_part(rows.mapInArrow(partial(member_blocks, full=full), _BLOCKS))
-    return members.mapInArrow(partial(pair_blocks, full=full, anchors=anchors), _BLOCKS)
+    members = by_part(rows.mapInArrow(partial(member_blocks, full=full), PACKED))
+    return members.mapInArrow(partial(pair_blocks, full=full, anchors=anchors), PACKED)
 
 
 def bucket_sizes(config: NearDupConfig) -> tuple[int, int]:
@@ -130,138 +126,16 @@ def bucket_sizes(config: NearDupConfig) -> tuple[int, int]:
     return (config.full_bucket, config.anchors) if config.verify else (1, 1)
 
 
-_BLOCKS = "part int, block binary"
-
-
-def _by_part(blocks: DataFrame, *then: str) -> DataFrame:
-    """Put the blocks of each part into one task, one after the other, in the order of further columns."""
-    return blocks.repartition("part").sortWithinPartitions("part", *then)
-
-
 def _ended(pairs: DataFrame, blobs: DataFrame) -> DataFrame:
     """Bring the blobs of right ends to pairs, and put those of left ends beside them."""
-    packed = blobs.selectExpr("xxhash64(blob_id) as id", "blob_id", "size").mapInArrow(blob_blocks, _BLOCKS)
-    return _beside(packed, _beside(packed, pairs).mapInArrow(with_right, _BLOCKS))
+    packed = blobs.selectExpr("xxhash64(blob_id) as id", "blob_id", "size").mapInArrow(blob_blocks, PACKED)
+    return _beside(packed, _beside(packed, pairs).mapInArrow(with_right, PACKED))
 
 
 def _beside(blobs: DataFrame, pairs: DataFrame) -> DataFrame:
     """Put the blocks of each part into one task, those of blobs before those of pairs."""
     both = blobs.selectExpr("part", "false as is_pair", "block").union(pairs.selectExpr("part", "true", "block"))
-    return _by_part(both, "is_pair")
-
-
-def unverified(found: DataFrame) -> DataFrame:
-    """Return candidates as `near_dup_edges` whose similarity nobody looked at."""
-    return found.mapInArrow(_unverified, spark_schema(schema.NEAR_DUP_EDGES.columns))
-
-
-def _unverified(batches: Batches) -> Batches:
-    yield from map(without_similarity, with_left(batches))
-
-
-def without_similarity(pairs: Rows) -> pa.RecordBatch:
-    """Return pairs, `pair_ends.NAMED`, as `near_dup_edges` whose similarity nobody looked at."""
-    columns = [*names(pairs), pa.nulls(len(pairs), pa.float32())]
-    return pa.RecordBatch.from_arrays(columns, schema=schema.NEAR_DUP_EDGES.columns)
-
-
-def verify(found: DataFrame, config: NearDupConfig, blobs: BlobReader) -> DataFrame:
-    """Return the candidates whose exact similarity reaches the threshold, as `near_dup_edges`.
-
-    Pairs of similar blobs go to one task, which reads each of these once.
-
-    Args:
-        found: as `candidates` returns them.
-        config: tokeniser, shingles, threshold.
-        blobs: where the contents are.
-    """
-    return _verified(_by_part(found.mapInArrow(by_family, _BLOCKS)), config, blobs)
-
-
-def verify_pairs(spark: SparkSession, pairs: Rows, config: NearDupConfig, blobs: BlobReader, tasks: int) -> DataFrame:
-    """Return what `verify` does, of pairs on the driver.
-
-    Args:
-        spark: the session.
-        pairs: `pair_ends.NAMED`.
-        config: tokeniser, shingles, threshold.
-        blobs: where the contents are.
-        tasks: most tasks; fewer where a cut holds all, since each task reads much of the packs.
-    """
-    ends = np.concatenate([pairs["left"], pairs["right"]])
-    _, first = np.unique(ends["id"], return_index=True)
-    tasks = min(tasks, 1 + int(ends["size"][first].sum()) // _CUT_BYTES)
-    blocks = frame(spark, pa.Table.from_batches([pack(pairs, pairs["family"])]))
-    return _verified(blocks.repartition(tasks, "part").sortWithinPartitions("part"), config, blobs)
-
-
-def _verified(families: DataFrame, config: NearDupConfig, blobs: BlobReader) -> DataFrame:
-    task = partial(_verify, config=config, blobs=blobs)
-    return families.mapInArrow(task, spark_schema(schema.NEAR_DUP_EDGES.columns))
-
-
-_CUT_BYTES = 8 * CHUNK_BYTES
-"""Bytes of the blobs that are compared at once: each cut reads much of the packs, since ends are anywhere."""
-_HELD_PAIRS = 1 << 20
-"""Pairs among which cuts are made: 120 MB."""
-
-
-def _verify(batches: Batches, *, config: NearDupConfig, blobs: BlobReader) -> Batches:
-    for held in _gathered(rows_of(batch["block"], NAMED) for batch in batches):
-        for rows in _bounded(held):
-            left, right = names(rows)
-            ids = pa.concat_arrays([left, right]).unique().sort()
-            yield similar(left, right, ids, blobs.read(ids), config)
-
-
-def _gathered(batches: Iterable[Rows]) -> Iterator[Rows]:
-    """Yield many pairs at once, those of a family together."""
-    held: list[Rows] = []
-    for rows in batches:
-        held.append(rows)
-        if sum(map(len, held)) >= _HELD_PAIRS:
-            yield _in_families(held)
-            held = []
-    if held:
-        yield _in_families(held)
-
-
-def _in_families(held: list[Rows]) -> Rows:
-    pairs = np.concatenate(held)
-    ordered: Rows = pairs[np.lexsort((pairs["left"]["id"], pairs["family"]))]
-    return ordered
-
-
-def _bounded(pairs: Rows) -> Iterator[Rows]:
-    """Cut pairs so that the distinct blobs of one cut stay below some chunks; those of a pair are about as large."""
-    while len(pairs):
-        _, first = np.unique(np.stack([pairs["left"]["id"], pairs["right"]["id"]], axis=1), return_index=True)
-        new = np.bincount(first // 2, minlength=len(pairs))
-        sizes = (pairs["left"]["size"] + pairs["right"]["size"]) // 2
-        rows = max(1, int(np.searchsorted(np.cumsum(new * sizes), _CUT_BYTES, "right")))
-        yield pairs[:rows]
-        pairs = pairs[rows:]
-
-
-def similar(
-    left: pa.StringArray, right: pa.StringArray, ids: pa.Array, contents: pa.Array, config: NearDupConfig
-) -> pa.RecordBatch:
-    """Return the pairs that are verified, as `near_dup_edges`.
-
-    Args:
-        left: (N,) blob ids of one end of each pair.
-        right: (N,) those of the other.
-        ids: (M,) ids of the contents.
-        contents: (M,) binary.
-        config: tokeniser, shingles, threshold.
-    """
-    from stackcurate.kernels.minhash import jaccard_pairs
-
-    rows, others = (pc.index_in(side, ids).to_numpy() for side in (left, right))
-    similarity = jaccard_pairs(contents, rows, others, config)
-    keep = pa.array(similarity >= np.float32(config.threshold))
-    columns = [left, right, pa.array(similarity, pa.float32())]
-    return pa.RecordBatch.from_arrays(columns, schema=schema.NEAR_DUP_EDGES.columns).filter(keep)
+    return by_part(both, "is_pair")
 
 
 def clusters(edges: pa.Table) -> pa.Table:
@@ -325,7 +199,8 @@ def _verify_joined(batches: Batches, *, config: NearDupConfig) -> Batches:
     for batch in batches:
         ids = pa.concat_arrays([batch["left_blob_id"], batch["right_blob_id"]])
         contents = pa.concat_arrays([batch["left_content"], batch["right_content"]])
-        yield similar(batch["left_blob_id"], batch["right_blob_id"], ids, contents, config)
+        sets = sets_of(contents.cast(pa.large_binary()), config.tokenizer, config.shingle_tokens)
+        yield similar(batch["left_blob_id"], batch["right_blob_id"], ids, sets, config)
 
 
 near_dups = Stage(
@@ -336,7 +211,7 @@ near_dups = Stage(
     transform=cluster_contents,
     modules=tuple(
         f"kernels.{name}"
-        for name in ("minhash", "buckets", "blocks", "pair_ends", "additions", "clusters", "clusters_numba")
+        for name in ("minhash", "buckets", "blocks", "pair_ends", "additions", "jaccard", "clusters", "clusters_numba")
     ),
     # Where clusters are found does not change them.
     settings=tuple(name for name in NearDupConfig.__dataclass_fields__ if name != "driver_documents"),

@@ -142,6 +142,15 @@ def by_blob(df: DataFrame, tasks: int) -> DataFrame:
     return df.repartitionById(tasks, (prefix * tasks / 65536).cast("int")).sortWithinPartitions(*df.columns)
 
 
+PACKED = "part int, block binary"
+"""Columns of packed rows, see `kernels.blocks`, as Spark spells them."""
+
+
+def by_part(blocks: DataFrame, *then: str) -> DataFrame:
+    """Put the blocks of each part into one task, one after the other, in the order of further columns."""
+    return blocks.repartition("part").sortWithinPartitions("part", *then)
+
+
 def write(
     df: DataFrame,
     workspace: Workspace,

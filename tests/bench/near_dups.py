@@ -338,8 +338,9 @@ def spark(part: str, folders: Sequence[str]) -> None:
     from stackcurate import load_config
     from stackcurate.session import spark_session, task_count
     from stackcurate.stage import spark_schema
-    from stackcurate.stages.near_dups import candidates, near_dup_bands, unverified, verify
+    from stackcurate.stages.near_dups import candidates, near_dup_bands
     from stackcurate.stages.tables import blob_reader, by_blob, read
+    from stackcurate.stages.verification import unverified, verify
 
     config = load_config()
     session, near_dups = spark_session(config["spark"]), config["near_dups"]

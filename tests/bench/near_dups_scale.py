@@ -146,7 +146,8 @@ def spark_seconds_per_key(config: NearDupConfig) -> float:
 def spark(folders: list[str]) -> None:
     """Count the candidate pairs of stored bands, or start a session only."""
     from stackcurate.session import SparkConfig, spark_session
-    from stackcurate.stages.near_dups import candidates, unverified
+    from stackcurate.stages.near_dups import candidates
+    from stackcurate.stages.verification import unverified
 
     session = spark_session(SparkConfig())
     session.range(1).count()
@@ -160,7 +161,8 @@ def spark(folders: list[str]) -> None:
 def bucket(count: int) -> None:
     """Count the candidate pairs of equal sketches, in the heap that a session has by default."""
     from stackcurate.session import SparkConfig, spark_session
-    from stackcurate.stages.near_dups import candidates, unverified
+    from stackcurate.stages.near_dups import candidates
+    from stackcurate.stages.verification import unverified
 
     config, spark_config = NearDupConfig(), SparkConfig()
     keys = f"transform(sequence(1, {config.bands}), band -> xxhash64(band)) as bands"

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from stackcurate.kernels.minhash import NearDupConfig
-from stackcurate.stages.near_dups import candidates, unverified
+from stackcurate.stages.near_dups import candidates
+from stackcurate.stages.verification import unverified
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

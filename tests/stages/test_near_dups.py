@@ -28,7 +28,8 @@ from stackcurate.kernels.minhash import NearDupConfig, exact_jaccard, shingles, 
 from stackcurate.release.election import similar_losers
 from stackcurate.stage import Batches
 from stackcurate.stages import near_dup_bands, near_dups
-from stackcurate.stages.near_dups import added_candidates, candidates, changed_members, clusters, unverified
+from stackcurate.stages.near_dups import added_candidates, candidates, changed_members, clusters
+from stackcurate.stages.verification import unverified
 from stackcurate.workspace import Run, commit, open_workspace
 
 if TYPE_CHECKING:
