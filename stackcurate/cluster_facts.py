@@ -66,8 +66,9 @@ def _few(files: DataFrame, most: int) -> pa.Table | None:
     rows = files.select("blob_id", "size").limit(most + 1).toArrow().combine_chunks()
     if len(rows) > most:
         return None
-    ids = rows["blob_id"].unique().sort()
-    return pa.table({"blob_id": ids, "size": rows["size"].take(pc.index_in(ids, rows["blob_id"]))})
+    ids = rows["blob_id"].unique()
+    distinct = rows if len(ids) == len(rows) else rows.take(pc.index_in(ids, rows["blob_id"]))
+    return distinct.sort_by("blob_id")
 
 
 def _clustered_on_driver(build: Build, blobs: pa.Table) -> str:

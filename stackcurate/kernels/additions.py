@@ -34,17 +34,17 @@ _NEAR = pa.schema([("blob_id", pa.string()), ("bands", pa.list_(pa.int64())), ("
 
 
 def joined(now: pa.Table, then: pa.Table) -> pa.Table:
-    """Return what takes part in an earlier run or in this one, as `MEMBERS`, sorted by blob_id.
+    """Return what takes part in this run and then what took part in the earlier one alone, as `MEMBERS`.
 
     Args:
         now: distinct `blob_id` and `size` of what takes part in this run.
         then: `near_dups` of the earlier run; without rows where there is none. What is new is of the next generation.
 
     >>> then = pa.table({"blob_id": ["a", "b"], "generation": pa.array([0, 0], pa.int32())})
-    >>> joined(pa.table({"blob_id": ["c", "b"], "size": [3, 2]}), then).to_pylist()[2]
+    >>> joined(pa.table({"blob_id": ["b", "c"], "size": [2, 3]}), then).to_pylist()[1]
     {'blob_id': 'c', 'size': 3, 'generation': 1, 'known': False, 'present': True}
     """
-    ids = pa.chunked_array([*now["blob_id"].chunks, *then["blob_id"].chunks], pa.string()).unique().sort()
+    ids = pa.chunked_array([*now["blob_id"].chunks, *then["blob_id"].chunks], pa.string()).unique()
     here, before = (pc.index_in(ids, side["blob_id"]) for side in (now, then))
     fresh = pa.scalar((pc.max(then["generation"]).as_py() if len(then) else -1) + 1, pa.int32())
     generation = pc.fill_null(then["generation"].take(before), fresh)

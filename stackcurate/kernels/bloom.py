@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_SALTS = np.array(
+SALTS = np.array(
     [0x47B6137B, 0x44974D91, 0x8824AD5B, 0xA2B7289D, 0x705495C7, 0x2DF1424B, 0x9EFC4947, 0x5C6BFB31], np.uint32
 )
 """Source: the Parquet specification, whose filter this is, over keys that are mixed already."""
-WORDS = len(_SALTS)
+WORDS = len(SALTS)
 BITS = 32 * WORDS
 """Bits of a block."""
 
@@ -32,7 +32,7 @@ def build(keys: NDArray[np.uint64], bits_per_key: int) -> Blocks:
     """
     blocks = np.zeros((max(-(-keys.size * bits_per_key // BITS), 1), WORDS), np.uint32)
     place = _block(keys, len(blocks))
-    for word, salt in enumerate(_SALTS):
+    for word, salt in enumerate(SALTS):
         np.bitwise_or.at(blocks[:, word], place, _bit(keys, salt))
     return blocks
 
@@ -41,7 +41,7 @@ def contains(blocks: Blocks, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """Return for each key whether it may have been among those the filter was built from."""
     place = _block(keys, len(blocks))
     left = np.arange(keys.size)
-    for word, salt in enumerate(_SALTS):  # most strangers fail at once: each word is asked of those that are left
+    for word, salt in enumerate(SALTS):  # most strangers fail at once: each word is asked of those that are left
         left = left[(blocks[place[left], word] & _bit(keys[left], salt)) != 0]
     found = np.zeros(keys.size, dtype=bool)
     found[left] = True

@@ -31,6 +31,8 @@ PAIR = np.dtype([("left", "<i8"), ("right", "<i8")])
 CHUNK_ROWS = 1 << 20
 """Members that are paired at once."""
 _BITS_PER_KEY = 16
+_ODD = np.int64(-0x61C8864680B583EB)
+"""2^64 over the golden ratio: a key times this and `alike` are as good as the pair of both."""
 
 
 def pair_rows(keys: Indices, rows: Indices, full: int, anchors: int) -> tuple[Indices, Indices]:
@@ -102,7 +104,7 @@ def bucket_rows(batch: pa.RecordBatch, full: int) -> Rows:
     language = batch["language"].to_numpy() if "language" in names else np.zeros(batch.num_rows, np.int64)
     whole["key"] = language ^ (batch["whole"].to_numpy() if "whole" in names else whole_keys(bands))
     each["alike"] = whole["key"] & 0x7FFFFFFF
-    _leave_first(each, full)
+    _leave_first(each, np.lexsort((each["id"], each["generation"])), full)
     banded = np.repeat(each, counts)
     banded["key"] = np.repeat(language, counts) ^ bands.flatten().to_numpy()
     return np.concatenate([whole, _flagged(banded)])
@@ -143,11 +145,15 @@ def touching(batches: Iterable[pa.RecordBatch], touched: bloom.Blocks | None) ->
     Yields:
         `blob_id`, `bands`, and `whole` as `whole_keys` of all bands.
     """
+    from stackcurate.kernels import minhash_numba as loops
+
     for batch in batches:
         rows = batch.filter(pc.is_valid(batch["bands"]))
         keys, whole = rows["bands"].flatten().to_numpy(), whole_keys(rows["bands"])
         hit, wholly = (
-            np.ones(len(values), np.bool_) if touched is None else bloom.contains(touched, values.view(np.uint64))
+            np.ones(len(values), np.bool_)
+            if touched is None
+            else loops.in_filter(touched, values.view(np.uint64), bloom.SALTS)
             for values in (keys, whole)
         )
         ends = np.concatenate([[0], np.cumsum(hit)])[_bounds(rows["bands"])].astype(np.int32)
@@ -180,13 +186,17 @@ def in_order(rows: Rows, full: int) -> Rows:
         rows: `MEMBER` in any order.
         full: as `pair_rows`.
     """
-    order = np.argsort(rows["key"])
-    sizes = _sizes(rows["key"][order])
-    order, sizes = order[sizes > 1], sizes[sizes > 1]
-    hot = rows[order[sizes > full]]
-    _leave_first(hot, full)
-    rows = np.concatenate([rows[order[sizes <= full]], _flagged(hot)])
-    return rows[np.lexsort((rows["id"], rows["generation"], rows["key"]))]
+    from stackcurate.kernels import minhash_numba as loops
+
+    keys, ids, generations = (np.ascontiguousarray(rows[name]) for name in ("key", "id", "generation"))
+    order = np.argsort(keys)
+    sizes = _sizes(keys[order])
+    few, many = order[(sizes > 1) & (sizes <= full)], order[sizes > full]
+    loops.order_buckets(few, keys, generations, ids)
+    hot = rows[many[np.lexsort((ids[many], generations[many], keys[many]))]]
+    _leave_first(hot, np.arange(len(hot)), full)
+    rows = np.concatenate([rows[few], _flagged(hot)])
+    return rows[np.argsort(rows["key"], kind="stable")] if len(hot) else rows
 
 
 def pair_stream(stretches: Iterable[Rows], full: int, anchors: int, chunk_rows: int = CHUNK_ROWS) -> Iterator[Rows]:
@@ -232,16 +242,17 @@ def _pairs(rows: Rows, opened: _Open, full: int, anchors: int) -> tuple[Indices,
     return left, right, _Open(int(rows["key"][-1]), rows[head], ranks, *counted)
 
 
-def _leave_first(rows: Rows, full: int) -> None:
-    """Take the flags from all but the first `full` members of a bucket that are alike."""
-    order = np.lexsort((rows["id"], rows["generation"], rows["alike"], rows["key"]))
-    ranked = rows[order]
-    first = _starts(ranked["key"]) | _starts(ranked["alike"])
+def _leave_first(rows: Rows, order: Indices, full: int) -> None:
+    """Take the flags from all but the first `full` members of a bucket that are alike; `order` sorts each bucket."""
+    alike = (rows["key"] * _ODD + rows["alike"])[order]
+    order = order[grouped := np.argsort(alike, kind="stable")]
+    first = _starts(alike[grouped])
     group = np.cumsum(first) - 1
     for flag in ("known", "present"):
-        before = np.cumsum(ranked[flag]) - ranked[flag]
+        flags = rows[flag][order]
+        before = np.cumsum(flags) - flags
         early = before - before[first][group] < full
-        rows[flag][order] &= early | (ranked["alike"] == 0)
+        rows[flag][order] = flags & (early | (rows["alike"][order] == 0))
 
 
 def _starts(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

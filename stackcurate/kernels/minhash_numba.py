@@ -200,6 +200,35 @@ def similarities(left: Any, right: Any, sets: Any, starts: Any, text: Any, offse
 
 
 @compiled
+def in_filter(blocks: Any, keys: Any, salts: Any) -> Any:
+    """Return what `bloom.contains` does: five times as fast, once numba is there."""
+    out = np.zeros(len(keys), np.bool_)
+    for i in range(len(keys)):
+        block, low = ((keys[i] >> U64(32)) * U64(len(blocks))) >> U64(32), np.uint32(keys[i])
+        word = 0
+        while word < len(salts) and blocks[block, word] >> (np.uint32(low * salts[word]) >> np.uint32(27)) & 1:
+            word += 1
+        out[i] = word == len(salts)
+    return out
+
+
+@compiled
+def order_buckets(order: Any, keys: Any, generations: Any, ids: Any) -> None:
+    """Put the members of each bucket in order, in place: by generation, then by id; for buckets of a few.
+
+    `order` holds rows, those of a key one after the other.
+    """
+    for i in range(1, len(order)):
+        row, j = order[i], i
+        while j > 0 and keys[order[j - 1]] == keys[row]:
+            before = order[j - 1]
+            if (generations[before], ids[before]) <= (generations[row], ids[row]):
+                break
+            order[j], j = before, j - 1
+        order[j] = row
+
+
+@compiled
 def bucket_pairs(
     keys: Any, alike: Any, known: Any, present: Any, ranks: Any, counted: Any, full: int, anchors: int
 ) -> Any:

@@ -37,6 +37,7 @@ near_dup_bands = Stage(
     kernel="minhash:sketch",
     modules=(
         "kernels.minhash_numba",
+        "kernels.jaccard",
         "kernels.shingles",
         "kernels.shingles_numba",
         "kernels.content",

@@ -65,9 +65,9 @@ def verify_pairs(spark: SparkSession, pairs: Rows, config: NearDupConfig, blobs:
         blobs: where the contents are.
         tasks: most tasks; fewer where a cut holds all, since each task reads much of the packs.
     """
-    ends = np.concatenate([pairs["left"], pairs["right"]])
-    _, first = np.unique(ends["id"], return_index=True)
-    tasks = min(tasks, 1 + int(ends["size"][first].sum()) // _CUT_BYTES)
+    ids, sizes = (np.concatenate([pairs[side][name] for side in ("left", "right")]) for name in ("id", "size"))
+    _, first = np.unique(ids, return_index=True)
+    tasks = min(tasks, 1 + int(sizes[first].sum()) // _CUT_BYTES)
     blocks = frame(spark, pa.Table.from_batches([pack(pairs, pairs["family"])]))
     return _verified(blocks.repartition(tasks, "part").sortWithinPartitions("part"), config, blobs)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stackcurate.kernels import bloom
+from stackcurate.kernels import bloom, minhash_numba
 
 
 def keys(seed: int, count: int) -> np.ndarray:
@@ -30,3 +30,12 @@ def test_order_does_not_matter() -> None:
     known = keys(3, 1_000)
 
     assert (bloom.build(known, 12) == bloom.build(known[::-1], 12)).all()
+
+
+def test_the_compiled_loop_passes_the_same_keys() -> None:
+    blocks, asked = bloom.build(keys(4, 5_000), 8), keys(5, 200_000)
+
+    passed = minhash_numba.in_filter(blocks, asked, bloom.SALTS)
+
+    assert (passed == bloom.contains(blocks, asked)).all()
+    assert 0 < passed.sum() < 20_000

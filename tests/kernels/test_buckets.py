@@ -8,11 +8,12 @@ import pyarrow as pa
 import pytest
 
 from stackcurate.kernels.blocks import unpack
-from stackcurate.kernels.bloom import build
 from stackcurate.kernels.buckets import (
     MEMBER,
     PAIR,
     distinct,
+    filter_over,
+    in_order,
     member_blocks,
     pair_blocks,
     pair_rows,
@@ -203,8 +204,7 @@ def test_a_filter_leaves_the_rows_of_buckets_that_changed():
     for row in bands[200:]:
         row[rng.randrange(5)] = bands[rng.randrange(3)][0]  # meets one of the first three
     lists = pa.array([*bands, None], pa.list_(pa.int64()))
-    changed = pa.array(bands[:3])
-    touched = build(np.concatenate([changed.flatten().to_numpy(), whole_keys(changed)]).view(np.uint64), 16)
+    touched = filter_over(pa.array(bands[:3]))
     rows = pa.record_batch({"blob_id": [str(number) for number in range(401)], "bands": lists})
 
     left = pa.Table.from_batches(touching([rows.slice(0, 250), rows.slice(250)], touched))
@@ -214,3 +214,25 @@ def test_a_filter_leaves_the_rows_of_buckets_that_changed():
     assert left.num_rows < len(near) + 20
     whole = dict(zip(map(str, range(400)), whole_keys(pa.array(bands)).tolist(), strict=True))
     assert left["whole"].to_pylist() == [whole[one] for one in left["blob_id"].to_pylist()]
+
+
+def test_buckets_are_in_order_whatever_their_size():
+    rng = np.random.default_rng(3)
+    rows = [(key, one) for key in range(40) for one in rng.permutation(1 + 3 * key)]
+    table = members([rows[at] for at in rng.permutation(len(rows))])
+    table["generation"] = table["id"] % 3
+
+    ordered = in_order(table, 20)
+
+    whole = np.sort(table, order=["key", "generation", "id"])
+    assert np.array_equal(ordered, whole[whole["key"] > 0])  # one that is alone meets nobody
+
+
+def test_members_that_are_alike_leave_the_first_of_each_generation_in_a_hot_bucket():
+    table = members([(key, one) for key in (1, 2) for one in range(12)], alike=[0, 5, 5, 7, 7, 7] * 4)
+    table["generation"] = 11 - table["id"]
+
+    ordered = in_order(table[np.random.default_rng(4).permutation(24)], 2)
+
+    assert ordered["key"].tolist() == [1] * 6 + [2] * 6
+    assert ordered["id"].tolist() == [11, 10, 8, 7, 6, 0] * 2
