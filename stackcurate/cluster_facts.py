@@ -106,10 +106,16 @@ def _ensure_bands(build: Build, blobs: pa.Table) -> None:
         compute(build, near_dup_bands, frame(build.spark, missing), run, len(missing))
 
 
-def _added_edges(build: Build, members: pa.Table) -> DataFrame:
-    """Return the edges that this run has beyond those of the earlier one."""
+def _added_edges(build: Build, members: pa.Table, most: int = _MOST_CHANGED) -> DataFrame:
+    """Return the edges that this run has beyond those of the earlier one.
+
+    Args:
+        build: the build under way.
+        members: as `joined` gives them.
+        most: changed blobs whose pairs are made here; those of more are made by Spark.
+    """
     config, bands = build.config[near_dups.section], build.stored(near_dup_bands)
-    if len(changed(members)) > _MOST_CHANGED:
+    if len(changed(members)) > most:
         rows = _rows(build, near_dup_bands.table, bands).select("blob_id", "bands")
         taking_part = frame(build.spark, members)
         keys = rows.join(taking_part.drop("size"), "blob_id")

@@ -180,11 +180,14 @@ def pair_blocks(batches: Iterable[pa.RecordBatch], full: int, anchors: int) -> I
 
 
 def in_order(rows: Rows, full: int) -> Rows:
-    """Return the members of whole buckets in the order in which they are paired, without those that meet nobody.
+    """Return the members of whole buckets without those that meet nobody, one bucket after the other.
 
     Args:
         rows: `MEMBER` in any order.
         full: as `pair_rows`.
+
+    Returns:
+        `MEMBER`, in each bucket in the order in which they are paired.
     """
     from stackcurate.kernels import minhash_numba as loops
 
@@ -193,10 +196,10 @@ def in_order(rows: Rows, full: int) -> Rows:
     sizes = _sizes(keys[order])
     few, many = order[(sizes > 1) & (sizes <= full)], order[sizes > full]
     loops.order_buckets(few, keys, generations, ids)
-    hot = rows[many[np.lexsort((ids[many], generations[many], keys[many]))]]
-    _leave_first(hot, np.arange(len(hot)), full)
-    rows = np.concatenate([rows[few], _flagged(hot)])
-    return rows[np.argsort(rows["key"], kind="stable")] if len(hot) else rows
+    many = many[np.lexsort((ids[many], generations[many], keys[many]))]
+    rows = rows[np.concatenate([few, many])]
+    _leave_first(rows[len(few) :], np.arange(len(many)), full)
+    return _flagged(rows)
 
 
 def pair_stream(stretches: Iterable[Rows], full: int, anchors: int, chunk_rows: int = CHUNK_ROWS) -> Iterator[Rows]:

@@ -19,10 +19,11 @@ import pytest
 from datasketch import MinHash, MinHashLSH
 from datasketch.hashfunc import sha1_hash32
 
-from stackcurate import load_config
+from stackcurate import load_config, schema
 from stackcurate.blobs import PackWriter
-from stackcurate.cluster_facts import ensure_clusters
+from stackcurate.cluster_facts import _added_edges, ensure_clusters
 from stackcurate.facts import Build, ensure
+from stackcurate.kernels.additions import joined
 from stackcurate.kernels.content import blob_id
 from stackcurate.kernels.minhash import NearDupConfig, exact_jaccard, shingles, sketch
 from stackcurate.release.election import similar_losers
@@ -30,7 +31,7 @@ from stackcurate.stage import Batches
 from stackcurate.stages import near_dup_bands, near_dups
 from stackcurate.stages.near_dups import added_candidates, candidates, changed_members, clusters
 from stackcurate.stages.verification import unverified
-from stackcurate.workspace import Run, commit, open_workspace
+from stackcurate.workspace import Run, commit, open_workspace, read_table, runs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -91,8 +92,10 @@ def ends_of(edges: pa.Table) -> pa.Array:
     return pa.concat_arrays([edges[f"{side}_blob_id"].combine_chunks() for side in ("left", "right")]).unique()
 
 
-@pytest.fixture(scope="module")
-def grown(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pa.Table]:
+@pytest.fixture(scope="module", params=[True, False], ids=["on the driver", "by Spark"])
+def grown(
+    request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, pa.Table]:
     """Facts and edges of a run, of a later one that adds to it, and of the first one's blobs again.
 
     Anchors of hot buckets go, others come; then all blobs, where nothing goes. `full` and `full_more`: the edges of
@@ -100,7 +103,8 @@ def grown(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict
     """
     texts = random.Random(2).sample(corpus(), len(corpus()))
     first, later = texts[:80], [*texts[6:80], *texts[80:]]
-    under_way = build(tmp_path_factory.mktemp("near_dups"), texts, *SMALL)
+    where = [] if request.param else ["near_dups.driver_documents=0"]
+    under_way = build(tmp_path_factory.mktemp("near_dups"), texts, *SMALL, *where)
     results = [clustered(under_way, step) for step in (first, later, first, texts)]
     names = [f"{name}_{kind}" for name in ("first", "later", "again", "more") for kind in ("facts", "edges")]
     found = dict(zip(names, chain.from_iterable(results), strict=True))
@@ -153,6 +157,21 @@ def test_a_run_that_only_adds_repeats_no_edge(grown: dict[str, pa.Table]) -> Non
 
     assert edges.num_rows > grown["again_edges"].num_rows
     assert edges.equals(grown["full_more"].sort_by([(name, "ascending") for name in edges.column_names[:2]]))
+
+
+def test_many_new_blobs_are_paired_by_spark(spark: SparkSession, tmp_path: Path) -> None:
+    texts = corpus()
+    under_way = build(tmp_path / "one", texts, *SMALL)
+    clustered(under_way, texts[:60])
+    ensure(under_way, near_dup_bands, blobs_of(spark, texts))
+    earlier = read_table(under_way.workspace, schema.NEAR_DUPS, runs(under_way.workspace, "near_dups"))
+    members = joined(blobs_of(spark, texts[5:]).toArrow(), earlier)
+
+    found, by_spark = (_added_edges(under_way, members, most).toArrow() for most in (len(texts), 0))
+
+    ends = [(name, "ascending") for name in ("left_blob_id", "right_blob_id")]
+    assert found.num_rows > 20
+    assert found.sort_by(ends).equals(by_spark.sort_by(ends))
 
 
 def test_old_first_decides_as_a_full_run(grown: dict[str, pa.Table]) -> None:
