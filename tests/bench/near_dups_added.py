@@ -2,9 +2,9 @@
 
 `python -m tests.bench.near_dups_added FOLDER RESULT`. The files are those of the packages that are installed here and
 `ROTATIONS` of them, 740,000 in all, so that both runs are longer than what Spark takes to plan a job: of 124,000 files
-the share is 0.15, of 500,000 it is 0.10. The 5 % are in packs of their own, as those of a later snapshot are. One session
-does all: a run on the earlier files, one that adds the others, and one on all files in a workspace that knows none. So the
-start of a session and what is compiled then are in neither of the two that are compared.
+the share is 0.15, of 500,000 it is 0.10. The 5 % are in packs of their own, as those of a later snapshot are. One
+session does all: a run on the earlier files, one that adds the others, and one on all files in a workspace that knows
+none. So the start of a session and what is compiled then are in neither of the two that are compared.
 """
 
 from __future__ import annotations
