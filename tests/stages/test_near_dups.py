@@ -334,3 +334,14 @@ def test_a_line_of_a_hundred_megabytes_is_compared(spark: SparkSession, tmp_path
     _, edges = clustered(build(tmp_path / "one", texts), texts)
 
     assert pairs_of(edges) == {tuple(sorted(map(blob_id, texts[:2])))}
+
+
+@pytest.mark.parametrize("mode", ["verified", "bigcode"])
+def test_nothing_and_what_resembles_nothing_have_no_edges(spark: SparkSession, tmp_path: Path, mode: str) -> None:
+    texts = [f"{' '.join(f'{word}_{number}' for number in range(20))}\n".encode() for word in ("one", "two", "six")]
+    under_way = build(tmp_path / "one", texts, f'near_dups.mode="{mode}"')
+
+    for count in (0, 2, 3, 0):
+        facts, edges = clustered(under_way, texts[:count])
+        assert facts["cluster_id"].to_pylist() == facts["blob_id"].to_pylist() == sorted(map(blob_id, texts[:count]))
+        assert edges.num_rows == 0
