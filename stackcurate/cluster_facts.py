@@ -4,8 +4,8 @@ A run adds to the latest one of its digest: it keeps the edges between blobs tha
 pairs that are new. The edges are those of a run on all blobs with the earlier ones first, which differs from one
 without a past in the anchors of hot buckets alone. Within languages, each run looks at all pairs.
 
-Who takes part is settled on the driver as long as it can hold the ids, and by Spark of more. What reads contents, and
-the pairs of many new blobs, is always work for Spark.
+What a later build adds is settled on the driver, as long as that can hold the ids and the pairs: Spark would take
+longer to plan its joins. All else is Spark's, and contents are read by its tasks alone.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from stackcurate import schema
 from stackcurate.facts import Build, compute, ensure, set_digest
 from stackcurate.kernels.additions import added_pairs, changed, joined, labelled
+from stackcurate.kernels.blocks import Rows
 from stackcurate.kernels.pair_ends import NAMED
 from stackcurate.stages import near_dup_bands, near_dups
 from stackcurate.stages.components import components
@@ -42,8 +43,10 @@ if TYPE_CHECKING:
 
 _MOST_FILES = 10_000_000
 """Files whose blob ids are brought to the driver: 560 MB, half of what Spark lets a driver collect."""
-_MOST_CHANGED = 250_000
-"""Blobs whose pairs are made on the driver: 750 MB of pairs, at 25 for each."""
+_MOST_CHANGED = 100_000
+"""Blobs that came or went whose pairs are made on the driver: 2.5 million pairs of installed packages."""
+_MOST_PAIRS = 4_000_000
+"""Pairs that are made on the driver: 500 MB with the names of their ends."""
 
 
 def ensure_clusters(build: Build, files: DataFrame, languages: DataFrame) -> tuple[DataFrame, DataFrame]:
@@ -56,7 +59,18 @@ def ensure_clusters(build: Build, files: DataFrame, languages: DataFrame) -> tup
     """
     config = build.config[near_dups.section]
     few = None if config.within_language else _few(files, min(config.driver_documents, _MOST_FILES))
-    inputs = _clustered_by_spark(build, files, languages) if few is None else _clustered_on_driver(build, few)
+    if few is not None:
+        inputs = _ids_digest(few)
+        if not _added_on_driver(build, few, inputs):
+            blobs = build.keep(frame(build.spark, few))
+            _clustered_by_spark(build, blobs, blobs.select("blob_id"), inputs)
+    else:
+        blobs = build.keep(files.select("blob_id", "size").dropDuplicates(["blob_id"]))
+        compared = blobs.select("blob_id")
+        if config.within_language:
+            compared = files.join(languages, "file_id").select("blob_id", "language").dropDuplicates()
+        inputs = set_digest(compared, *compared.columns)
+        _clustered_by_spark(build, blobs, compared, inputs)
     facts = build.read(schema.NEAR_DUPS, _stored(build, schema.NEAR_DUPS, inputs))
     return facts, _rows(build, schema.NEAR_DUP_EDGES, _stored(build, schema.NEAR_DUP_EDGES, inputs))
 
@@ -71,77 +85,86 @@ def _few(files: DataFrame, most: int) -> pa.Table | None:
     return distinct.sort_by("blob_id")
 
 
-def _clustered_on_driver(build: Build, blobs: pa.Table) -> str:
-    """Make sure that there are edges and clusters of some blobs, and return the digest of their ids.
+def _ids_digest(blobs: pa.Table) -> str:
+    ids = "\n".join(blobs["blob_id"].to_pylist())
+    return f"{len(blobs)}-{hashlib.sha256(ids.encode()).hexdigest()}"
+
+
+def _added_on_driver(build: Build, blobs: pa.Table, inputs: str) -> bool:
+    """Add to the earlier run what makes it one on these blobs.
 
     Args:
         build: the build under way.
         blobs: distinct `blob_id` and `size`, sorted.
+        inputs: digest of their ids.
+
+    Returns:
+        False where Spark has to: there is no earlier run, or too much has changed since.
     """
-    ids = "\n".join(blobs["blob_id"].to_pylist())
-    inputs = f"{len(blobs)}-{hashlib.sha256(ids.encode()).hexdigest()}"
-    _ensure_bands(build, blobs)
+    before = _stored(build, schema.NEAR_DUPS)[-1:]
+    members = joined(blobs, read_table(build.workspace, schema.NEAR_DUPS, before, ["blob_id", "generation"]))
+    known = read_table(build.workspace, near_dup_bands.table, build.stored(near_dup_bands), ["blob_id"])
+    missing = blobs.filter(pc.invert(pc.is_in(blobs["blob_id"], known["blob_id"])))
+    if not before or max(len(missing), len(changed(members))) > _MOST_CHANGED:
+        return False
+    if len(missing):
+        run = build.next_run(near_dup_bands.table, near_dup_bands.digest(build.config.sections))
+        compute(build, near_dup_bands, frame(build.spark, missing), run, len(missing))
     if _stored(build, schema.NEAR_DUPS, inputs):
-        return inputs
+        return True
     with build.progress(near_dups.name, len(blobs)) as on_rows:
-        before = _stored(build, schema.NEAR_DUPS)[-1:]
-        members = joined(blobs, read_table(build.workspace, schema.NEAR_DUPS, before, ["blob_id", "generation"]))
         if not _stored(build, schema.NEAR_DUP_EDGES, inputs):
-            gone = pc.any(pc.invert(members["present"])).as_py()
-            present = frame(build.spark, blobs.select(["blob_id"])) if gone else None
-            _write_edges(build, inputs, _added_edges(build, members), before, present)
+            pairs = _new_pairs(build, members)
+            if pairs is None:
+                return False
+            gone = members.filter(pc.invert(members["present"])).select(["blob_id"])
+            run = _next_run(build, schema.NEAR_DUP_EDGES, inputs)
+            found = _similar_pairs(build, pairs, run)
+            _write_edges(build, run, found, before, frame(build.spark, gone) if len(gone) else None)
         edges = read_table(build.workspace, schema.NEAR_DUP_EDGES, _stored(build, schema.NEAR_DUP_EDGES, inputs))
         run = _next_run(build, schema.NEAR_DUPS, inputs)
         write_table(labelled(members, clusters(edges)), build.workspace, schema.NEAR_DUPS, run)
         on_rows(len(blobs))
-    return inputs
+    return True
 
 
-def _ensure_bands(build: Build, blobs: pa.Table) -> None:
-    """Make sure that all blobs have bands."""
-    known = read_table(build.workspace, near_dup_bands.table, build.stored(near_dup_bands), ["blob_id"])
-    missing = blobs.filter(pc.invert(pc.is_in(blobs["blob_id"], known["blob_id"])))
-    if len(missing):
-        run = build.next_run(near_dup_bands.table, near_dup_bands.digest(build.config.sections))
-        compute(build, near_dup_bands, frame(build.spark, missing), run, len(missing))
-
-
-def _added_edges(build: Build, members: pa.Table, most: int = _MOST_CHANGED) -> DataFrame:
-    """Return the edges that this run has beyond those of the earlier one.
-
-    Args:
-        build: the build under way.
-        members: as `joined` gives them.
-        most: changed blobs whose pairs are made here; those of more are made by Spark.
-    """
-    config, bands = build.config[near_dups.section], build.stored(near_dup_bands)
-    if len(changed(members)) > most:
-        rows = _rows(build, near_dup_bands.table, bands).select("blob_id", "bands")
-        taking_part = frame(build.spark, members)
-        keys = rows.join(taking_part.drop("size"), "blob_id")
-        return _similar(build, candidates(keys, taking_part.where("present"), config))
+def _new_pairs(build: Build, members: pa.Table, most: int = _MOST_PAIRS) -> Rows | None:
+    """Return the pairs that nobody looked at; None where they are more than `most`."""
 
     def read_bands() -> Iterator[pa.RecordBatch]:
-        for rows in read_batches(build.workspace, near_dup_bands.table, ["blob_id", "bands"], bands):
+        found = build.stored(near_dup_bands)
+        for rows in read_batches(build.workspace, near_dup_bands.table, ["blob_id", "bands"], found):
             yield from rows.to_batches()
 
-    pairs = np.concatenate([np.empty(0, NAMED), *added_pairs(read_bands, members, *bucket_sizes(config))])
+    pairs = [np.empty(0, NAMED)]
+    for some in added_pairs(read_bands, members, *bucket_sizes(build.config[near_dups.section])):
+        pairs.append(some)
+        if sum(map(len, pairs)) > most:
+            return None
+    return np.concatenate(pairs)
+
+
+def _similar_pairs(build: Build, pairs: Rows, run: Run) -> DataFrame:
+    """Return the edges among pairs on the driver; tasks find the pairs in the folder of the run."""
+    config = build.config[near_dups.section]
     if config.verify:
-        return verify_pairs(build.spark, pairs, config, build.blobs, build.tasks)
+        return verify_pairs(build.spark, build.workspace, pairs, config, build.blobs, run, build.tasks)
     return frame(build.spark, pa.Table.from_batches([without_similarity(pairs)]))
 
 
-def _clustered_by_spark(build: Build, files: DataFrame, languages: DataFrame) -> str:
-    """Make sure that there are edges and clusters of the blobs of files, and return a digest of what was compared."""
+def _clustered_by_spark(build: Build, blobs: DataFrame, compared: DataFrame, inputs: str) -> None:
+    """Make sure that there are edges and clusters of some blobs.
+
+    Args:
+        build: the build under way.
+        blobs: distinct blob_id and size.
+        compared: blob_id, and `language` where only blobs of one meet.
+        inputs: digest of what is compared.
+    """
     config = build.config[near_dups.section]
-    blobs = build.keep(files.select("blob_id", "size").dropDuplicates(["blob_id"]))
-    compared = blobs.select("blob_id")
-    if config.within_language:
-        compared = files.join(languages, "file_id").select("blob_id", "language").dropDuplicates()
-    inputs = set_digest(compared, *compared.columns)
     bands = ensure(build, near_dup_bands, blobs)
     if _stored(build, schema.NEAR_DUPS, inputs):
-        return inputs
+        return
     with build.progress(near_dups.name, blobs.count()) as on_rows:
         before = [] if config.within_language else _stored(build, schema.NEAR_DUPS)[-1:]
         members = blobs.selectExpr("blob_id", "0 as generation", "true as present", "false as known")
@@ -149,47 +172,40 @@ def _clustered_by_spark(build: Build, files: DataFrame, languages: DataFrame) ->
             members = build.keep(changed_members(blobs, _rows(build, schema.NEAR_DUPS, before)))
         if not _stored(build, schema.NEAR_DUP_EDGES, inputs):
             if before:
-                bands_scan = partial(
-                    scan, build.spark, build.workspace, near_dup_bands.table, build.stored(near_dup_bands)
-                )
-                found = added_candidates(bands_scan, members, config)
+                found = build.stored(near_dup_bands)
+                bands_scan = partial(scan, build.spark, build.workspace, near_dup_bands.table, found)
+                pairs = added_candidates(bands_scan, members, config)
             else:
-                found = candidates(bands.join(compared, "blob_id"), blobs, config)
-            gone = not members.where("known and not present").isEmpty()
-            _write_edges(build, inputs, _similar(build, found), before, blobs.select("blob_id") if gone else None)
+                pairs = candidates(bands.join(compared, "blob_id"), blobs, config)
+            similar = verify(pairs, config, build.blobs) if config.verify else unverified(pairs)
+            gone = members.where("known and not present").select("blob_id")
+            run = _next_run(build, schema.NEAR_DUP_EDGES, inputs)
+            _write_edges(build, run, similar, before, None if gone.isEmpty() else gone)
         labels = _labels(build, blobs.count(), _stored(build, schema.NEAR_DUP_EDGES, inputs))
         clustered = with_clusters(members.where("present"), labels)
         write(clustered, build.workspace, schema.NEAR_DUPS, _next_run(build, schema.NEAR_DUPS, inputs), on_rows=on_rows)
-    return inputs
 
 
-def _write_edges(build: Build, inputs: str, found: DataFrame, before: list[Run], present: DataFrame | None) -> None:
+def _write_edges(build: Build, run: Run, found: DataFrame, before: list[Run], gone: DataFrame | None) -> None:
     """Write the edges of a run: those of the earlier run that still stand, and those that this one adds.
 
     Where nothing has gone, the run gets the files of the earlier one: all pairs that it adds have a blob that is new.
 
     Args:
         build: the build under way.
-        inputs: digest of what the run reads.
+        run: the run.
         found: the edges that it adds.
         before: the earlier run; empty where there is none.
-        present: `blob_id` of what is still there; None where nothing has gone.
+        gone: `blob_id` of what is no longer there; None where nothing has gone.
     """
     known = [run for one in before for run in _stored(build, schema.NEAR_DUP_EDGES, one.inputs)]
-    run = _next_run(build, schema.NEAR_DUP_EDGES, inputs)
-    if present is None:
+    if gone is None:
         write(found, build.workspace, schema.NEAR_DUP_EDGES, carry_parts(build.workspace, known, run))
         return
     kept = _rows(build, schema.NEAR_DUP_EDGES, known)
     for side in ("left_blob_id", "right_blob_id"):
-        kept = kept.join(present.withColumnRenamed("blob_id", side), side, "left_semi")
+        kept = kept.join(gone.withColumnRenamed("blob_id", side), side, "left_anti")
     write(kept.unionByName(found).distinct(), build.workspace, schema.NEAR_DUP_EDGES, run)
-
-
-def _similar(build: Build, found: DataFrame) -> DataFrame:
-    """Return the edges among candidates."""
-    config = build.config[near_dups.section]
-    return verify(found, config, build.blobs) if config.verify else unverified(found)
 
 
 def _labels(build: Build, blobs: int, found: list[Run]) -> DataFrame:

@@ -23,6 +23,7 @@ from stackcurate.workspace import Part, Run, Workspace, carry, commit, part_path
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
 PART = pa.schema([("path", pa.string()), ("rows", pa.int64()), ("bytes", pa.int64()), ("cpu_seconds", pa.float64())])
 """What a task returns for each Parquet file that it wrote."""
@@ -54,7 +55,12 @@ def read(spark: SparkSession, workspace: Workspace, table: schema.Table, found: 
 
 
 def scan(
-    spark: SparkSession, workspace: Workspace, table: schema.Table, found: list[Run], rows: RowFunction, result: str
+    spark: SparkSession,
+    workspace: Workspace,
+    table: schema.Table,
+    found: list[Run],
+    rows: RowFunction,
+    result: str | StructType,
 ) -> DataFrame:
     """Return what a function leaves of the rows of some runs, in the tasks that read them: others never reach Spark.
 
@@ -64,7 +70,7 @@ def scan(
         table: what they are runs of.
         found: the runs.
         rows: gets all columns.
-        result: columns that it returns, as Spark spells types.
+        result: columns that it returns, as Spark knows or spells them.
     """
     paths = whole_parts(workspace, found)
     task = partial(_read_parts, workspace=workspace, columns=table.columns, rows=rows)

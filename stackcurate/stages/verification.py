@@ -7,6 +7,7 @@ kept and moved to the pairs. So no estimate removes a file.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,13 @@ import pyarrow.compute as pc
 
 from stackcurate import schema
 from stackcurate.blobs import CHUNK_BYTES, BlobReader
-from stackcurate.kernels.blocks import Rows, pack, rows_of
+from stackcurate.kernels.blocks import BLOCKS, Rows, pack, part_of, rows_of
 from stackcurate.kernels.jaccard import Sets, joined, sets_of, similarities
 from stackcurate.kernels.minhash import NearDupConfig
 from stackcurate.kernels.pair_ends import NAMED, as_strings, by_family, names, with_left
 from stackcurate.stage import Batches, spark_schema
-from stackcurate.stages.tables import PACKED, by_part, frame
+from stackcurate.stages.tables import PACKED, by_part, scan, write_part
+from stackcurate.workspace import Run, Workspace
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -52,29 +54,41 @@ def verify(found: DataFrame, config: NearDupConfig, blobs: BlobReader) -> DataFr
         config: tokeniser, shingles, threshold.
         blobs: where the contents are.
     """
-    return _verified(by_part(found.mapInArrow(by_family, PACKED)), config, blobs)
+    task = partial(_verify, config=config, blobs=blobs)
+    families = by_part(found.mapInArrow(by_family, PACKED))
+    return families.mapInArrow(task, spark_schema(schema.NEAR_DUP_EDGES.columns))
 
 
-def verify_pairs(spark: SparkSession, pairs: Rows, config: NearDupConfig, blobs: BlobReader, tasks: int) -> DataFrame:
+def verify_pairs(
+    spark: SparkSession,
+    workspace: Workspace,
+    pairs: Rows,
+    config: NearDupConfig,
+    blobs: BlobReader,
+    run: Run,
+    tasks: int,
+) -> DataFrame:
     """Return what `verify` does, of pairs on the driver.
 
     Args:
         spark: the session.
+        workspace: where tasks find the pairs, since Spark would hold them in its heap.
         pairs: `pair_ends.NAMED`.
         config: tokeniser, shingles, threshold.
         blobs: where the contents are.
+        run: the run that is about to be written; the pairs lie in its folder until it is committed.
         tasks: most tasks; fewer where a cut holds all, since each task reads much of the packs.
     """
     ids, sizes = (np.concatenate([pairs[side][name] for side in ("left", "right")]) for name in ("id", "size"))
     _, first = np.unique(ids, return_index=True)
     tasks = min(tasks, 1 + int(sizes[first].sum()) // _CUT_BYTES)
-    blocks = frame(spark, pa.Table.from_batches([pack(pairs, pairs["family"])]))
-    return _verified(blocks.repartition(tasks, "part").sortWithinPartitions("part"), config, blobs)
-
-
-def _verified(families: DataFrame, config: NearDupConfig, blobs: BlobReader) -> DataFrame:
-    task = partial(_verify, config=config, blobs=blobs)
-    return families.mapInArrow(task, spark_schema(schema.NEAR_DUP_EDGES.columns))
+    packed = replace(schema.NEAR_DUP_EDGES, columns=BLOCKS)
+    task_of = part_of(pairs["family"]) % tasks
+    shares = (pairs[task_of == task] for task in range(tasks))
+    parts = [write_part(iter([pack(rows, rows["family"])]), workspace, packed, run.run_id) for rows in shares]
+    held = replace(run, parts=tuple(part for part in parts if part))
+    verified = partial(_verify, config=config, blobs=blobs)
+    return scan(spark, workspace, packed, [held], verified, spark_schema(schema.NEAR_DUP_EDGES.columns))
 
 
 _CUT_BYTES = 24 * CHUNK_BYTES

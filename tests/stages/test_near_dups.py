@@ -21,7 +21,7 @@ from datasketch.hashfunc import sha1_hash32
 
 from stackcurate import load_config, schema
 from stackcurate.blobs import PackWriter
-from stackcurate.cluster_facts import _added_edges, ensure_clusters
+from stackcurate.cluster_facts import _added_on_driver, _new_pairs, ensure_clusters
 from stackcurate.facts import Build, ensure
 from stackcurate.kernels.additions import joined
 from stackcurate.kernels.content import blob_id
@@ -159,19 +159,27 @@ def test_a_run_that_only_adds_repeats_no_edge(grown: dict[str, pa.Table]) -> Non
     assert edges.equals(grown["full_more"].sort_by([(name, "ascending") for name in edges.column_names[:2]]))
 
 
-def test_many_new_blobs_are_paired_by_spark(spark: SparkSession, tmp_path: Path) -> None:
+def test_spark_takes_over_where_the_driver_has_nothing_to_add_to_or_too_much(
+    spark: SparkSession, tmp_path: Path
+) -> None:
     texts = corpus()
     under_way = build(tmp_path / "one", texts, *SMALL)
+    blobs = blobs_of(spark, texts).toArrow()
+    assert not _added_on_driver(under_way, blobs, "first")
     clustered(under_way, texts[:60])
     ensure(under_way, near_dup_bands, blobs_of(spark, texts))
     earlier = read_table(under_way.workspace, schema.NEAR_DUPS, runs(under_way.workspace, "near_dups"))
-    members = joined(blobs_of(spark, texts[5:]).toArrow(), earlier)
+    members = joined(blobs, earlier)
 
-    found, by_spark = (_added_edges(under_way, members, most).toArrow() for most in (len(texts), 0))
+    found = _new_pairs(under_way, members)
 
-    ends = [(name, "ascending") for name in ("left_blob_id", "right_blob_id")]
-    assert found.num_rows > 20
-    assert found.sort_by(ends).equals(by_spark.sort_by(ends))
+    assert found is not None
+    assert len(found) > 20
+    assert _new_pairs(under_way, members, len(found) - 1) is None
+    assert _added_on_driver(under_way, blobs, "second")
+    (run,) = runs(under_way.workspace, "near_dup_edges", inputs="second")
+    folder = Path(under_way.workspace.path("tables", "near_dup_edges", run.run_id))
+    assert {path.name for path in folder.iterdir()} == {"run.json"} | {part.path for part in run.parts}
 
 
 def test_old_first_decides_as_a_full_run(grown: dict[str, pa.Table]) -> None:
