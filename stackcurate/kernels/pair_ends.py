@@ -106,12 +106,7 @@ def names(pairs: Rows) -> list[pa.StringArray]:
     """Return the names of pairs, the smaller ones and then the larger ones."""
     left, right = pairs["left"]["name"], pairs["right"]["name"]
     ends = (np.where(left < right, *sides) for sides in ((left, right), (right, left)))
-    return [as_strings(end) for end in ends]
-
-
-def as_strings(names: npt.NDArray[np.bytes_]) -> pa.StringArray:
-    """Return names as strings."""
-    return pa.table({"name": names})["name"].cast(pa.string()).combine_chunks()
+    return [pa.table({"name": end})["name"].cast(pa.string()).combine_chunks() for end in ends]
 
 
 def _halves(pairs: Rows, blobs: Rows) -> Iterator[Rows]:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,7 +21,7 @@ from stackcurate.blobs import CHUNK_BYTES, BlobReader
 from stackcurate.kernels.blocks import BLOCKS, Rows, pack, part_of, rows_of
 from stackcurate.kernels.jaccard import Sets, joined, sets_of, similarities
 from stackcurate.kernels.minhash import NearDupConfig
-from stackcurate.kernels.pair_ends import NAMED, as_strings, by_family, names, with_left
+from stackcurate.kernels.pair_ends import NAMED, by_family, names, with_left
 from stackcurate.stage import Batches, spark_schema
 from stackcurate.stages.tables import PACKED, by_part, scan, write_part
 from stackcurate.workspace import Run, Workspace
@@ -102,19 +103,19 @@ def _verify(batches: Batches, *, config: NearDupConfig, blobs: BlobReader) -> Ba
     for held in _gathered(rows_of(batch["block"], NAMED) for batch in batches):
         for rows in _bounded(held):
             left, right = names(rows)
-            ids, sets = _sets(rows, config, blobs)
+            ends = pa.concat_arrays([left, right])
+            ids = ends.unique().sort()
+            sizes = pa.array(np.tile(_sizes(rows), 2)).take(pc.index_in(ids, ends))
+            del ends
+            contents = blobs.attach(pa.RecordBatch.from_arrays([ids, sizes], ["blob_id", "size"]))
+            sets = joined(sets_of(some["content"], config.tokenizer, config.shingle_tokens) for some in contents)
             yield similar(left, right, ids, sets, config)
 
 
-def _sets(pairs: Rows, config: NearDupConfig, blobs: BlobReader) -> tuple[pa.StringArray, Sets]:
-    """Return the ids of all ends of pairs, in order, and the shingles of these blobs."""
-    ends = np.concatenate([pairs["left"], pairs["right"]])
-    named = as_strings(ends["name"])
-    ids = named.unique().sort()
-    sizes = pa.array(ends["size"]).take(pc.index_in(ids, named))
-    rows = blobs.attach(pa.RecordBatch.from_arrays([ids, sizes], ["blob_id", "size"]))
-    shingles = (sets_of(some["content"], config.tokenizer, config.shingle_tokens) for some in rows)
-    return ids, joined(shingles)
+def _sizes(pairs: Rows) -> npt.NDArray[np.int64]:
+    """Return about how large each end of a pair is: both are alike."""
+    sizes: npt.NDArray[np.int64] = (pairs["left"]["size"] + pairs["right"]["size"]) // 2
+    return sizes
 
 
 def _gathered(batches: Iterable[Rows]) -> Iterator[Rows]:
@@ -124,24 +125,24 @@ def _gathered(batches: Iterable[Rows]) -> Iterator[Rows]:
         held.append(rows)
         if sum(map(len, held)) >= _HELD_PAIRS:
             yield _in_families(held)
-            held = []
     if held:
         yield _in_families(held)
 
 
 def _in_families(held: list[Rows]) -> Rows:
+    """Return what was held in order, and hold it no more."""
     pairs = np.concatenate(held)
+    held.clear()
     ordered: Rows = pairs[np.lexsort((pairs["left"]["id"], pairs["family"]))]
     return ordered
 
 
 def _bounded(pairs: Rows) -> Iterator[Rows]:
-    """Cut pairs so that the distinct blobs of one cut stay below some chunks; those of a pair are about as large."""
+    """Cut pairs so that the distinct blobs of one cut stay below some chunks."""
     while len(pairs):
         _, first = np.unique(np.stack([pairs["left"]["id"], pairs["right"]["id"]], axis=1), return_index=True)
         new = np.bincount(first // 2, minlength=len(pairs))
-        sizes = (pairs["left"]["size"] + pairs["right"]["size"]) // 2
-        rows = max(1, int(np.searchsorted(np.cumsum(new * sizes), _CUT_BYTES, "right")))
+        rows = max(1, int(np.searchsorted(np.cumsum(new * _sizes(pairs)), _CUT_BYTES, "right")))
         yield pairs[:rows]
         pairs = pairs[rows:]
 
