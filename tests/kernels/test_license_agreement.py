@@ -22,13 +22,15 @@ SITE = Path(sysconfig.get_path("purelib"))
 SCAN = LicenseScanConfig(holders=False)
 LEGAL = (is_license_name, is_manifest_name, is_notice_name, is_readme_name)
 LARGEST = 60_000
-"""Legal documents above it list what a wheel bundles; scanning them takes seconds each."""
+"""Legal documents above it list what a wheel bundles; scanning them takes longer."""
+
+CODE = (".py", ".pyi", ".so", ".c")
 
 Tree = dict[str, Path]
 
 
 def wheels() -> dict[str, tuple[str, Tree]]:
-    """Return the declared expression and the files of each installed wheel that declares one."""
+    """Return the declared expression and the files of each installed wheel that declares one and holds code."""
     found = {}
     for info in sorted(SITE.glob("*.dist-info")):
         headers = HeaderParser().parsestr((info / "METADATA").read_text("utf-8", "replace"))
@@ -37,14 +39,14 @@ def wheels() -> dict[str, tuple[str, Tree]]:
             with record.open(newline="") as lines:
                 names = [row[0] for row in csv.reader(lines)]
             found[info.name] = (declared, {name: SITE / name for name in names if not name.startswith("..")})
-    return found
+    return {name: (declared, tree) for name, (declared, tree) in found.items() if any(p.endswith(CODE) for p in tree)}
 
 
 def decided(tree: Tree, declared: str | None) -> dict[str, Any]:
     """Return the decision on most of a wheel's code, from its legal documents and what its manifest declares."""
     rows = [_row(path, place, declared) for path, place in tree.items() if place.is_file()]
     out = zip(rows, resolve(rows).to_pylist(), strict=True)
-    code = [one for row, one in out if row["path"].endswith((".py", ".pyi", ".so", ".c"))]
+    code = [one for row, one in out if row["path"].endswith(CODE)]
     names = ("license", "license_reason", "license_source")
     return dict(
         zip(names, Counter(tuple(one[name] for name in names) for one in code).most_common(1)[0][0], strict=True)
@@ -55,7 +57,7 @@ def _row(path: str, place: Path, declared: str | None) -> dict[str, Any]:
     row: dict[str, Any] = {"file_id": path, "path": path, "blob_id": path, "status": None}
     if path.endswith(".dist-info/METADATA"):
         return row | {"status": "complete", "detections": [], "declared": declared}
-    if any(is_legal(path) for is_legal in LEGAL) and place.stat().st_size < LARGEST:
+    if any(is_legal(path) for is_legal in LEGAL):
         return row | scanned(path, place)
     return row
 
