@@ -12,7 +12,6 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -65,8 +64,9 @@ class PackWriter:
         name = f"part-{ids[0][:8]}-{ids[-1][:8]}-{uuid.uuid4().hex}.parquet"
         path = f"{folder}/{name}"
         # no value is there twice, and without dictionaries a seventh less CPU reads them
-        options: dict[str, Any] = {"filesystem": filesystem, "compression": "zstd", "use_dictionary": False}
-        with pq.ParquetWriter(path, schema.BLOBS.columns, **options) as writer:
+        with pq.ParquetWriter(
+            path, schema.BLOBS.columns, filesystem=filesystem, compression="zstd", use_dictionary=False
+        ) as writer:
             for group in _chunks(ids, [len(self._pending[i]) for i in ids]):
                 contents = [self._pending[blob_id] for blob_id in group]
                 columns = [pa.array(group), pa.array([len(c) for c in contents]), pa.array(contents, pa.binary())]

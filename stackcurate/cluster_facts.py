@@ -121,9 +121,8 @@ def _added_on_driver(build: Build, blobs: pa.Table, inputs: str) -> bool:
             run = _next_run(build, schema.NEAR_DUP_EDGES, inputs)
             found = _similar_pairs(build, pairs, run)
             _write_edges(build, run, found, before, frame(build.spark, gone) if len(gone) else None)
-        edges = read_table(build.workspace, schema.NEAR_DUP_EDGES, _stored(build, schema.NEAR_DUP_EDGES, inputs))
-        run = _next_run(build, schema.NEAR_DUPS, inputs)
-        write_table(labelled(members, clusters(edges)), build.workspace, schema.NEAR_DUPS, run)
+        facts = labelled(members, _labels_on_driver(build, _stored(build, schema.NEAR_DUP_EDGES, inputs)))
+        write_table(facts, build.workspace, schema.NEAR_DUPS, _next_run(build, schema.NEAR_DUPS, inputs))
         on_rows(len(blobs))
     return True
 
@@ -203,17 +202,24 @@ def _write_edges(build: Build, run: Run, found: DataFrame, before: list[Run], go
         write(found, build.workspace, schema.NEAR_DUP_EDGES, carry_parts(build.workspace, known, run))
         return
     kept = _rows(build, schema.NEAR_DUP_EDGES, known)
-    for side in ("left_blob_id", "right_blob_id"):
+    for side in _ENDS:
         kept = kept.join(gone.withColumnRenamed("blob_id", side), side, "left_anti")
     write(kept.unionByName(found).distinct(), build.workspace, schema.NEAR_DUP_EDGES, run)
 
 
+_ENDS = ["left_blob_id", "right_blob_id"]
+
+
 def _labels(build: Build, blobs: int, found: list[Run]) -> DataFrame:
     """Return the cluster of each blob that has an edge: from the driver, or from Spark where there are too many."""
-    if blobs > build.config[near_dups.section].driver_documents:
-        edges = _rows(build, schema.NEAR_DUP_EDGES, found).select("left_blob_id", "right_blob_id")
-        return components(edges).toDF("blob_id", "cluster_id")
-    return frame(build.spark, clusters(read_table(build.workspace, schema.NEAR_DUP_EDGES, found)))
+    if blobs <= build.config[near_dups.section].driver_documents:
+        return frame(build.spark, _labels_on_driver(build, found))
+    edges = _rows(build, schema.NEAR_DUP_EDGES, found)
+    return components(edges.select(*_ENDS)).toDF("blob_id", "cluster_id")
+
+
+def _labels_on_driver(build: Build, found: list[Run]) -> pa.Table:
+    return clusters(read_table(build.workspace, schema.NEAR_DUP_EDGES, found, _ENDS))
 
 
 def _stored(build: Build, table: schema.Table, inputs: str | None = None) -> list[Run]:

@@ -32,19 +32,17 @@ def build(keys: NDArray[np.uint64], bits_per_key: int) -> Blocks:
     """
     blocks = np.zeros((max(-(-keys.size * bits_per_key // BITS), 1), WORDS), np.uint32)
     place = _block(keys, len(blocks))
-    for word, salt in enumerate(SALTS):
-        np.bitwise_or.at(blocks[:, word], place, _bit(keys, salt))
+    for word, bits in enumerate(_bits(keys)):
+        np.bitwise_or.at(blocks[:, word], place, bits)
     return blocks
 
 
 def contains(blocks: Blocks, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """Return for each key whether it may have been among those the filter was built from."""
     place = _block(keys, len(blocks))
-    left = np.arange(keys.size)
-    for word, salt in enumerate(SALTS):  # most strangers fail at once: each word is asked of those that are left
-        left = left[(blocks[place[left], word] & _bit(keys[left], salt)) != 0]
-    found = np.zeros(keys.size, dtype=bool)
-    found[left] = True
+    found = np.ones(keys.size, dtype=bool)
+    for word, bits in enumerate(_bits(keys)):
+        found &= (blocks[place, word] & bits) != 0
     return found
 
 
@@ -52,6 +50,7 @@ def _block(keys: NDArray[np.uint64], count: int) -> NDArray[np.int64]:
     return (((keys >> np.uint64(32)) * np.uint64(count)) >> np.uint64(32)).astype(np.int64)
 
 
-def _bit(keys: NDArray[np.uint64], salt: np.uint32) -> NDArray[np.uint32]:
-    """Return the bit of each key in the word of a block that has this salt."""
-    return np.uint32(1) << ((keys.astype(np.uint32) * salt) >> np.uint32(27))
+def _bits(keys: NDArray[np.uint64]) -> list[NDArray[np.uint32]]:
+    """Return one bit per word of a block, for each word the bits of all keys."""
+    low = keys.astype(np.uint32)
+    return [np.uint32(1) << ((low * salt) >> np.uint32(27)) for salt in SALTS]
